@@ -1,0 +1,207 @@
+"""Configuration comes from the environment and from `.env` beside manage.py; the README lists every variable.
+
+Development means the embedded database and needs no variable at all. DATABASE_URL with DEBUG off is production.
+"""
+
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from smetabot.postgres import embedded
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DOTENV = BASE_DIR / ".env"
+
+env = environ.Env()
+if DOTENV.exists():
+    for number, line in enumerate(DOTENV.read_text("utf-8").splitlines(), 1):
+        # django-environ skips such a line, which would quietly run on another database.
+        if line.strip() and not re.match(r"#|(export )?[A-Za-z_0-9]+=", line):
+            raise ImproperlyConfigured(f".env, line {number}: write NAME=value, with no space around the equals sign.")
+    env.read_env(DOTENV)
+
+# What manage.py reads, so that `crontab add` can compare cron's empty environment with this one.
+VARIABLES: list[str] = []
+
+
+def read(name: str, cast: Callable[[str], Any], default: Any) -> Any:
+    """The variable, or `default` when it is unset or empty. `cast` refuses a value with a ValueError that names it."""
+    VARIABLES.append(name)
+    value = env.str(name, default="").strip()
+    try:
+        return cast(value) if value else default
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}: {error}.") from error
+
+
+def boolean(value: str) -> bool:
+    if value.lower() in ("1", "true", "yes", "on"):
+        return True
+    if value.lower() in ("0", "false", "no", "off"):
+        return False
+    raise ValueError(f"{value!r} is neither 1 nor 0")
+
+
+def hosts(value: str) -> list[str]:
+    names = [name.strip() for name in value.split(",")]
+    if wrong := [name for name in names if not re.fullmatch(r"\*|\.?[\w.-]+|\[[0-9a-fA-F:.]+\]", name)]:
+        raise ValueError(f"{wrong[0]!r} is no host name; write names separated by commas, without https:// and port")
+    return names
+
+
+def database(value: str) -> dict[str, Any]:
+    # The value holds a password: an error never repeats it.
+    expected = "write postgres://USER:PASSWORD@HOST:PORT/NAME"
+    try:
+        config = environ.Env.db_url_config(value, engine="smetabot.postgres")
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(expected) from None
+    if urlsplit(value).scheme not in ("postgres", "postgresql") or not config.get("NAME"):
+        raise ValueError(f"{expected}; it is PostgreSQL only")
+    return config
+
+
+def zone(value: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(value)
+    except (KeyError, OSError):
+        raise ValueError(f"{value!r} is no time zone; write one such as Europe/Moscow") from None
+
+
+EMBEDDED = embedded.default_base(BASE_DIR)
+DATABASES = {
+    "default": read(
+        "DATABASE_URL",
+        database,
+        default={
+            "ENGINE": "smetabot.postgres",
+            "NAME": embedded.DATABASE,
+            "USER": embedded.USER,
+            "HOST": str(embedded.Cluster(EMBEDDED).socket_dir),
+            "EMBEDDED": str(EMBEDDED),
+        },
+    )
+}
+DEVELOPMENT = "EMBEDDED" in DATABASES["default"]
+DEBUG = read("DEBUG", boolean, default=DEVELOPMENT)
+PRODUCTION = not DEVELOPMENT and not DEBUG
+
+SECRET_KEY = read("SECRET_KEY", str, default=None)
+ALLOWED_HOSTS = read("ALLOWED_HOSTS", hosts, default=None)
+if PRODUCTION and not (SECRET_KEY and ALLOWED_HOSTS):
+    missing = " and ".join(name for name in ("SECRET_KEY", "ALLOWED_HOSTS") if not globals()[name])
+    raise ImproperlyConfigured(f"DATABASE_URL is set and DEBUG is off: set {missing} too, or DEBUG=1.")
+SECRET_KEY = SECRET_KEY or embedded.secret_key(EMBEDDED)
+ALLOWED_HOSTS = ALLOWED_HOSTS or [".localhost", "127.0.0.1", "[::1]"]
+
+if PRODUCTION:
+    # TLS ends at the proxy in front, which sets this header and drops a client's own.
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_SSL_REDIRECT = True
+    SECURE_HSTS_SECONDS = 30 * 24 * 3600
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    SECURE_HSTS_PRELOAD = True
+    SESSION_COOKIE_SECURE = True
+    CSRF_COOKIE_SECURE = True
+
+INSTALLED_APPS = [
+    "smetabot.apps.SmetabotConfig",
+    "unfold.apps.BasicAppConfig",
+    "smetabot.backoffice.apps.BackofficeConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_crontab",
+    "django_extensions",
+    "core",
+    "billing",
+    "analytics",
+    "referrals",
+    "adminlog",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+ROOT_URLCONF = "smetabot.urls"
+WSGI_APPLICATION = "smetabot.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+
+USE_TZ = True
+TIME_ZONE = "UTC"
+# The calendar of daily figures. How a moment is shown is another matter.
+DAY_ZONE = read("DAY_ZONE", zone, default=ZoneInfo("UTC"))
+
+STATIC_URL = "static/"
+WHITENOISE_USE_FINDERS = True
+
+# Cron starts in $HOME with an empty environment and knows no quoting of its own: a percent sign ends its line.
+CRONTAB_EXECUTABLE = shutil.which("crontab") or "/usr/bin/crontab"
+CRONTAB_COMMAND_PREFIX = f"cd {shlex.quote(str(BASE_DIR))} &&".replace("%", r"\%")
+CRONTAB_PYTHON_EXECUTABLE = shlex.quote(sys.executable).replace("%", r"\%")
+CRONTAB_DJANGO_MANAGE_PATH = "manage.py"
+# The mark of this checkout's lines: two clones under one account do not remove each other's.
+CRONTAB_COMMENT = f"smetabot in {BASE_DIR}"
+CRONJOBS = [
+    ("10 * * * *", "django.core.management.call_command", ["apply_gifts"]),
+    ("20 * * * *", "django.core.management.call_command", ["aggregate_stats"]),
+]
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "loggers": {
+        # django-crontab swallows a job's failure and only logs it; on stderr, cron mails it.
+        "django_crontab": {"handlers": ["stderr"], "level": "WARNING"},
+        "django.request": {"handlers": ["stderr"], "level": "ERROR", "propagate": False},
+    },
+}
+
+UNFOLD = {
+    "SITE_TITLE": "SmetaBot",
+    "SITE_HEADER": "SmetaBot",
+    "SITE_SYMBOL": "architecture",
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+}
