@@ -1,0 +1,11 @@
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+
+class AdminlogConfig(AppConfig):
+    name = "adminlog"
+
+    def ready(self) -> None:
+        from adminlog.staff import ensure_system_actor
+
+        post_migrate.connect(ensure_system_actor, sender=self)
