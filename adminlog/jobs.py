@@ -1,0 +1,121 @@
+import argparse
+import datetime as dt
+import json
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError, Error, connection, transaction
+from django.db.migrations.executor import MigrationExecutor
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from adminlog.models import JobRun
+from smetabot.postgres.retry import drop_lost_connection
+
+
+def moment(text: str) -> dt.datetime:
+    """Argument type: an ISO 8601 time with its zone."""
+    try:
+        value = dt.datetime.fromisoformat(text)
+        if timezone.is_aware(value):
+            return value.astimezone(dt.UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r} is no time with a zone; write 2026-01-31T09:00:00Z")
+
+
+def positive(text: str) -> int:
+    """Argument type: a whole number from 1."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return value
+
+
+def one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run did. `problems` are lines for a person; any one of them makes the run a failed one."""
+
+    counts: dict[str, int]
+    problems: Sequence[str] = ()
+
+
+class JobCommand(BaseCommand):
+    """A command that cron calls: `run` does the work, everything that such commands have in common is here.
+
+    Exit 0 done, also when there was nothing to do; 1 something failed; 2 bad arguments, no database or an unmigrated
+    one, in one line. Every run that is not dry is a row in admin.job_runs.
+    """
+
+    # The counts in words: a format string over their names.
+    summary: ClassVar[str]
+
+    def run(self, *, now: dt.datetime, **options: Any) -> Report:
+        """Do the work; committed piece by piece, or, in a dry run, inside one transaction that is rolled back."""
+        raise NotImplementedError
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        # argparse prints the usage above each error; cron's mail is to be one line.
+        return super().create_parser(prog_name, subcommand, usage=argparse.SUPPRESS, **kwargs)
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--dry-run", action="store_true", help="do everything, then roll it back")
+        parser.add_argument("--now", type=moment, help="the moment to work at, such as 2026-01-31T09:00:00Z")
+        parser.add_argument("--json", action="store_true", help="print the counts as one JSON object")
+
+    def handle(self, *, dry_run: bool, now: dt.datetime | None, json: bool, **options: Any) -> None:
+        require_migrated_database()
+        name = type(self).__module__.rpartition(".")[2]
+        job_run = None if dry_run else JobRun.objects.create(command=name, now=now)
+        try:
+            with transaction.atomic() if dry_run else nullcontext():
+                report = self.run(now=now or timezone.now(), **options)
+                if dry_run:
+                    transaction.set_rollback(True)
+        except Exception as error:
+            # If the database is away, the run stays unfinished there, which is what happened.
+            with suppress(Error):
+                self.finish(job_run, outcome=JobRun.Outcome.FAILED, error=f"{type(error).__name__}: {one_line(error)}")
+            if isinstance(error, Error):
+                raise CommandError(f"{name} failed: {one_line(error)}") from error
+            raise
+        outcome = JobRun.Outcome.FAILED if report.problems else JobRun.Outcome.DONE
+        self.finish(job_run, outcome=outcome, counts=report.counts, error="\n".join(report.problems) or None)
+        self.print_report(report, prefix=f"{name} (dry run)" if dry_run else name, as_json=json)
+
+    def finish(self, job_run: JobRun | None, **fields: Any) -> None:
+        if job_run:
+            drop_lost_connection()
+            JobRun.objects.filter(pk=job_run.pk).update(finished_at=Now(), **fields)
+
+    def print_report(self, report: Report, *, prefix: str, as_json: bool) -> None:
+        for problem in report.problems:
+            self.stderr.write(problem)
+        text = json.dumps(report.counts) if as_json else f"{prefix}: {self.summary.format_map(report.counts)}"
+        self.stdout.write(text)
+        if report.problems:
+            raise CommandError(f"{prefix}: {len(report.problems)} failed, named above; the next run tries again")
+
+
+def require_migrated_database() -> None:
+    try:
+        connection.ensure_connection()
+        executor = MigrationExecutor(connection)
+        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    except DatabaseError as error:
+        raise CommandError(f"No database: {one_line(error)}", returncode=2) from error
+    if missing:
+        migration = missing[0][0]
+        raise CommandError(
+            f"The database lacks {len(missing)} migrations, first {migration}: run manage.py migrate", returncode=2
+        )

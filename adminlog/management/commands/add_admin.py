@@ -1,0 +1,23 @@
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import IntegrityError
+
+from adminlog.jobs import require_migrated_database
+from adminlog.staff import add_owner
+
+
+class Command(BaseCommand):
+    help = "Make a login for an owner. Its random password is printed once."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("username")
+        parser.add_argument("--tg-user-id", type=int, required=True, help="their Telegram id")
+
+    def handle(self, *, username: str, tg_user_id: int, **options: Any) -> None:
+        require_migrated_database()
+        try:
+            password = add_owner(username=username, tg_user_id=tg_user_id)
+        except IntegrityError as error:
+            raise CommandError(f"The username {username} or the Telegram id {tg_user_id} is taken.") from error
+        self.stdout.write(f"Login {username}, password {password} (shown only now)")

@@ -1,0 +1,70 @@
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from urllib.parse import quote
+
+import pytest
+from django.conf import settings
+from django.db import connection
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+
+@pytest.fixture
+def test_database_url(db: None) -> str:
+    at = connection.settings_dict
+    host = quote(at["HOST"] or at["OPTIONS"].get("host", ""), safe="")
+    login = quote(at["USER"], safe="") + (f":{quote(at['PASSWORD'], safe='')}" if at["PASSWORD"] else "")
+    return f"postgres://{login}@/{at['NAME']}?host={host}&port={at['PORT'] or 5432}"
+
+
+@pytest.fixture
+def manage(test_database_url: str) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
+    """Starts `manage.py …` as a process of its own on the test database; what the test leaves running is killed."""
+    started = []
+
+    def start(*args: str, **variables: str) -> "subprocess.Popen[str]":
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", *args],
+            cwd=settings.BASE_DIR,
+            env=os.environ | {"DATABASE_URL": test_database_url, "DEBUG": "1"} | variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def colleague(db: None) -> Iterator[BaseDatabaseWrapper]:
+    """A second connection, in a transaction that the test ends."""
+    other = connection.copy()
+    other.set_autocommit(False)
+    yield other
+    other.close()
+
+
+@pytest.fixture
+def wait_for_lock(db: None) -> Callable[[], int]:
+    """Returns once somebody in the test database waits for a lock: that backend's process id."""
+
+    def wait() -> int:
+        deadline = time.monotonic() + 20
+        with connection.cursor() as cursor:
+            while time.monotonic() < deadline:
+                cursor.execute(
+                    "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+                )
+                if found := cursor.fetchone():
+                    return found[0]
+                time.sleep(0.02)
+        raise AssertionError("nobody waits for a lock")
+
+    return wait

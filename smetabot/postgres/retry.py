@@ -1,0 +1,23 @@
+import tenacity
+from django.db import InterfaceError, OperationalError, connection
+
+
+def drop_lost_connection() -> None:
+    """After an error: Django keeps a dead connection until someone closes it, and then makes a new one by itself."""
+    if not connection.in_atomic_block and not connection.is_usable():
+        connection.close()
+
+
+def _is_transient(error: BaseException) -> bool:
+    """A deadlock, a lock time-out, a lost connection: worth another try, unless a transaction around us went too."""
+    return isinstance(error, OperationalError | InterfaceError) and not connection.needs_rollback
+
+
+# For a function that is one whole transaction: it runs again from its start.
+retry_transient = tenacity.retry(
+    retry=tenacity.retry_if_exception(_is_transient),
+    stop=tenacity.stop_after_attempt(3),
+    wait=tenacity.wait_random_exponential(multiplier=0.1, max=2),
+    before_sleep=lambda state: drop_lost_connection(),
+    reraise=True,
+)
