@@ -73,7 +73,7 @@ def database(value: str) -> dict[str, Any]:
 def zone(value: str) -> ZoneInfo:
     try:
         return ZoneInfo(value)
-    except (KeyError, OSError):
+    except (KeyError, OSError, ValueError):
         raise ValueError(f"{value!r} is no time zone; write one such as Europe/Moscow") from None
 
 

@@ -1,0 +1,87 @@
+"""What all cron commands promise, asked of each one that there is, in processes of their own."""
+
+import json
+
+import pytest
+from django.core.management import get_commands, load_command_class
+from django.db import connection
+
+from adminlog.jobs import JobCommand
+from adminlog.models import JobRun
+
+OURS = ["core", "billing", "analytics", "referrals", "adminlog", "smetabot"]
+JOBS = [
+    name
+    for name, app in get_commands().items()
+    if app in OURS and isinstance(load_command_class(app, name), JobCommand)
+]
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.parametrize("job", JOBS)]
+
+
+@pytest.fixture
+def refused(manage):
+    """Runs the command; its one line on stderr, when it exits with 2 and says nothing on stdout."""
+
+    def run(*args, **variables):
+        process = manage(*args, **variables)
+        out, err = process.communicate(timeout=60)
+        assert (process.returncode, out) == (2, "")
+        assert err.count("\n") == 1, err
+        return err
+
+    return run
+
+
+def test_a_job_prints_one_json_object_of_integers_and_nothing_else(manage, job):
+    out, err = manage(job, "--json").communicate(timeout=60)
+    assert (out.count("\n"), err) == (1, "")
+    assert {type(count) for count in json.loads(out).values()} == {int}
+
+
+def test_a_job_says_in_one_line_what_it_did(manage, job):
+    out, err = manage(job).communicate(timeout=60)
+    assert (out.count("\n"), err) == (1, "")
+    assert out.startswith(f"{job}: ")
+
+
+def test_a_run_is_recorded_with_its_counts_and_wall_clock(manage, job):
+    out, _ = manage(job, "--json", "--now", "2020-01-01T00:00:00Z").communicate(timeout=60)
+    run = JobRun.objects.get()
+    assert (run.command, run.outcome, run.counts, run.error) == (job, "done", json.loads(out), None)
+    assert (run.now.year, run.started_at < run.finished_at, run.started_at.year > 2025) == (2020, True, True)
+
+
+def test_a_dry_run_is_not_recorded(manage, job):
+    assert manage(job, "--dry-run").wait(timeout=60) == 0
+    assert not JobRun.objects.exists()
+
+
+@pytest.mark.parametrize("now", ["2026-01-31T09:00:00", "2026-01-31", "yesterday", "", "0001-01-01T00:00:00+14:00"])
+def test_a_clock_without_a_zone_or_sense_is_refused(refused, job, now):
+    assert "is no time with a zone" in refused(job, "--now", now)
+
+
+def test_an_unknown_argument_is_refused(refused, job):
+    assert "unrecognized arguments: --fast" in refused(job, "--fast")
+
+
+def test_without_a_database_it_says_so(refused, job):
+    assert "No database: " in refused(job, DATABASE_URL="postgres://postgres@127.0.0.1:1/nowhere")
+
+
+def test_on_an_unmigrated_database_it_says_what_to_do(refused, job, test_database_url):
+    name = connection.settings_dict["NAME"]
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP DATABASE IF EXISTS {name}_unmigrated")
+        cursor.execute(f"CREATE DATABASE {name}_unmigrated")
+    url = test_database_url.replace(f"/{name}?", f"/{name}_unmigrated?")
+    try:
+        assert "run manage.py migrate" in refused(job, DATABASE_URL=url)
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(f"DROP DATABASE {name}_unmigrated")
+
+
+def test_malformed_configuration_is_one_line(refused, job):
+    assert refused(job, DEBUG="maybe") == "Configuration: DEBUG: 'maybe' is neither 1 nor 0.\n"

@@ -1,0 +1,139 @@
+import json
+
+import pytest
+
+from smetabot.postgres.embedded import default_base
+
+URL = "postgres://smetabot:secret@db.example.com/smetabot"
+PRODUCTION = {"DATABASE_URL": URL, "SECRET_KEY": "k" * 25 + "0123456789ABCDEFGHIJKLMNOP", "ALLOWED_HOSTS": "a.ru,b.ru"}
+
+
+@pytest.fixture
+def configured(python):
+    """The values of the named settings."""
+
+    def read(*names, **variables):
+        code = f"""
+import json
+from django.conf import settings
+print(json.dumps({{name: getattr(settings, name, None) for name in {names}}}, default=str))
+"""
+        result = python("-c", code, **variables)
+        assert result.stderr == ""
+        return json.loads(result.stdout)
+
+    return read
+
+
+@pytest.fixture
+def refusal(python):
+    """The one line with which manage.py refuses the configuration."""
+
+    def read(**variables):
+        result = python("manage.py", "check", **variables)
+        assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1), result
+        return result.stderr
+
+    return read
+
+
+def test_without_variables_it_is_development_on_the_embedded_database(configured):
+    found = configured("DEBUG", "DEVELOPMENT", "PRODUCTION", "SECURE_SSL_REDIRECT", "SESSION_COOKIE_SECURE")
+    assert list(found.values()) == [True, True, False, False, False]
+
+
+def test_the_secret_key_is_made_once_and_kept(configured):
+    first, second = (configured("SECRET_KEY")["SECRET_KEY"] for _ in range(2))
+    assert first == second
+    assert len(first) >= 50
+
+
+def test_reading_the_configuration_starts_no_database(python, checkout):
+    assert python("manage.py", "check").returncode == 0
+    assert not (default_base(checkout) / "data").exists()
+
+
+def test_a_database_url_alone_is_production_and_asks_for_the_rest(refusal):
+    assert "set SECRET_KEY and ALLOWED_HOSTS too, or DEBUG=1" in refusal(DATABASE_URL=URL)
+
+
+def test_production_asks_for_hosts_when_it_has_a_key(refusal):
+    assert "set ALLOWED_HOSTS too" in refusal(DATABASE_URL=URL, SECRET_KEY="k")
+
+
+def test_production_has_secure_settings(configured):
+    found = configured("DEBUG", "SECURE_SSL_REDIRECT", "SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE", **PRODUCTION)
+    assert list(found.values()) == [False, True, True, True]
+
+
+def test_production_passes_djangos_deployment_checks(python):
+    result = python("manage.py", "check", "--deploy", "--fail-level", "WARNING", **PRODUCTION)
+    assert (result.returncode, result.stdout) == (0, "System check identified no issues (0 silenced).\n"), result
+
+
+def test_debug_on_another_database_needs_neither_key_nor_hosts_nor_https(configured):
+    found = configured("DEBUG", "SECURE_SSL_REDIRECT", DATABASE_URL=URL, DEBUG="1")
+    assert list(found.values()) == [True, False]
+
+
+def test_debug_may_be_turned_off_on_the_embedded_database(configured):
+    assert configured("DEBUG", "SECURE_SSL_REDIRECT", DEBUG="0") == {"DEBUG": False, "SECURE_SSL_REDIRECT": False}
+
+
+def test_the_database_is_the_one_in_the_url(configured):
+    database = configured("DATABASES", **PRODUCTION)["DATABASES"]["default"]
+    assert [database[key] for key in ("ENGINE", "NAME", "USER", "HOST")] == [
+        "smetabot.postgres",
+        "smetabot",
+        "smetabot",
+        "db.example.com",
+    ]
+
+
+def test_hosts_are_a_list(configured):
+    assert configured("ALLOWED_HOSTS", **PRODUCTION)["ALLOWED_HOSTS"] == ["a.ru", "b.ru"]
+
+
+def test_an_empty_variable_is_an_unset_one(configured):
+    assert configured("DEVELOPMENT", DATABASE_URL="", DEBUG="", SECRET_KEY="", DAY_ZONE="")["DEVELOPMENT"] is True
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("DEBUG", "maybe", "'maybe' is neither 1 nor 0"),
+        ("DEBUG", "2", "'2' is neither 1 nor 0"),
+        ("DAY_ZONE", "Moscow", "'Moscow' is no time zone; write one such as Europe/Moscow"),
+        ("DAY_ZONE", "../../etc/passwd", "is no time zone"),
+        ("ALLOWED_HOSTS", "https://a.ru", "'https://a.ru' is no host name"),
+        ("ALLOWED_HOSTS", "a.ru b.ru", "'a.ru b.ru' is no host name"),
+        ("DATABASE_URL", "smetabot", "write postgres://USER:PASSWORD@HOST:PORT/NAME"),
+        ("DATABASE_URL", "postgres://u@h:port/n", "write postgres://USER:PASSWORD@HOST:PORT/NAME"),
+        ("DATABASE_URL", "postgres://u@h", "write postgres://USER:PASSWORD@HOST:PORT/NAME"),
+        ("DATABASE_URL", "sqlite:///db.sqlite3", "it is PostgreSQL only"),
+        ("DATABASE_URL", "mysql://u:p@h/n", "it is PostgreSQL only"),
+    ],
+)
+def test_a_malformed_value_is_refused_in_one_line(refusal, name, value, says):
+    line = refusal(**{name: value})
+    assert line.startswith(f"Configuration: {name}: ")
+    assert says in line
+
+
+def test_a_refused_url_does_not_show_its_password(refusal):
+    assert "hunter2" not in refusal(DATABASE_URL="mysql://u:hunter2@h/n")
+
+
+def test_dotenv_is_read(checkout, configured):
+    (checkout / ".env").write_text(f"# ours\n\nDATABASE_URL={URL}\nexport DEBUG=yes\n")
+    assert configured("DEVELOPMENT", "DEBUG") == {"DEVELOPMENT": False, "DEBUG": True}
+
+
+def test_the_environment_wins_over_dotenv(checkout, configured):
+    (checkout / ".env").write_text("DAY_ZONE=Europe/Moscow\n")
+    assert configured("DAY_ZONE", DAY_ZONE="Asia/Almaty")["DAY_ZONE"] == "Asia/Almaty"
+
+
+def test_a_line_of_dotenv_that_sets_nothing_is_refused(checkout, refusal):
+    (checkout / ".env").write_text("DEBUG=1\nDATABASE_URL = postgres://u@h/n\n")
+    assert ".env, line 2: write NAME=value" in refusal()
