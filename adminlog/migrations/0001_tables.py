@@ -49,17 +49,17 @@ class Migration(migrations.Migration):
             name="AdminAction",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("action", models.CharField()),
-                ("target_type", models.CharField(null=True)),
-                ("target_id", models.BigIntegerField(null=True)),
-                ("payload", models.JSONField(null=True)),
-                ("created_at", models.DateTimeField(db_default=smetabot.postgres.fields.TransactionNow())),
                 (
                     "admin",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.RESTRICT, related_name="actions", to="adminlog.adminuser"
                     ),
                 ),
+                ("action", models.CharField()),
+                ("target_type", models.CharField(null=True)),
+                ("target_id", models.BigIntegerField(null=True)),
+                ("payload", models.JSONField(null=True)),
+                ("created_at", models.DateTimeField(db_default=smetabot.postgres.fields.TransactionNow())),
             ],
             options={
                 "verbose_name": "journal entry",

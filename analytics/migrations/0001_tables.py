@@ -52,21 +52,6 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 (
-                    "event_type",
-                    models.CharField(
-                        choices=[
-                            ("client_join", "Client Join"),
-                            ("client_leave", "Client Leave"),
-                            ("invite_used", "Invite Used"),
-                            ("file_posted", "File Posted"),
-                            ("file_deleted", "File Deleted"),
-                            ("sync_run", "Sync Run"),
-                        ]
-                    ),
-                ),
-                ("details", models.JSONField(null=True)),
-                ("created_at", models.DateTimeField(db_default=smetabot.postgres.fields.TransactionNow())),
-                (
                     "channel",
                     models.ForeignKey(
                         db_index=False,
@@ -85,6 +70,21 @@ class Migration(migrations.Migration):
                         to="core.client",
                     ),
                 ),
+                (
+                    "event_type",
+                    models.CharField(
+                        choices=[
+                            ("client_join", "Client Join"),
+                            ("client_leave", "Client Leave"),
+                            ("invite_used", "Invite Used"),
+                            ("file_posted", "File Posted"),
+                            ("file_deleted", "File Deleted"),
+                            ("sync_run", "Sync Run"),
+                        ]
+                    ),
+                ),
+                ("details", models.JSONField(null=True)),
+                ("created_at", models.DateTimeField(db_default=smetabot.postgres.fields.TransactionNow())),
             ],
             options={
                 "db_table": 'analytics"."events',
@@ -124,8 +124,6 @@ class Migration(migrations.Migration):
                         "publication_id", "collected_at", blank=True, editable=False, primary_key=True, serialize=False
                     ),
                 ),
-                ("collected_at", models.DateField()),
-                ("views", models.IntegerField()),
                 (
                     "publication",
                     models.ForeignKey(
@@ -135,6 +133,8 @@ class Migration(migrations.Migration):
                         to="core.publication",
                     ),
                 ),
+                ("collected_at", models.DateField()),
+                ("views", models.IntegerField()),
             ],
             options={
                 "verbose_name_plural": "daily views",

@@ -46,17 +46,6 @@ class Migration(migrations.Migration):
             name="Gift",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("days", models.IntegerField(db_default=30)),
-                (
-                    "reason",
-                    models.CharField(choices=[("referral_reward", "Referral Reward"), ("admin_grant", "Admin Grant")]),
-                ),
-                (
-                    "queued_at",
-                    models.DateTimeField(db_default=smetabot.postgres.fields.TransactionNow(), editable=False),
-                ),
-                ("applied_at", models.DateTimeField(blank=True, editable=False, null=True)),
-                ("withdrawn_at", models.DateTimeField(blank=True, editable=False, null=True)),
                 (
                     "contractor",
                     models.ForeignKey(
@@ -69,6 +58,17 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.RESTRICT, related_name="+", to="billing.plan"
                     ),
                 ),
+                ("days", models.IntegerField(db_default=30)),
+                (
+                    "reason",
+                    models.CharField(choices=[("referral_reward", "Referral Reward"), ("admin_grant", "Admin Grant")]),
+                ),
+                (
+                    "queued_at",
+                    models.DateTimeField(db_default=smetabot.postgres.fields.TransactionNow(), editable=False),
+                ),
+                ("applied_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                ("withdrawn_at", models.DateTimeField(blank=True, editable=False, null=True)),
             ],
             options={
                 "db_table": 'billing"."gifts_queue',
@@ -78,32 +78,6 @@ class Migration(migrations.Migration):
             name="Subscription",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                (
-                    "status",
-                    models.CharField(
-                        choices=[
-                            ("active", "Active"),
-                            ("trial", "Trial"),
-                            ("grace", "Grace"),
-                            ("expired", "Expired"),
-                            ("cancelled", "Cancelled"),
-                        ]
-                    ),
-                ),
-                ("expires_at", models.DateTimeField(blank=True, null=True)),
-                (
-                    "source",
-                    models.CharField(
-                        choices=[
-                            ("paid", "Paid"),
-                            ("gift", "Gift"),
-                            ("trial", "Trial"),
-                            ("admin_grant", "Admin Grant"),
-                        ],
-                        db_default="paid",
-                    ),
-                ),
-                ("starts_at", models.DateTimeField(db_default=smetabot.postgres.fields.TransactionNow())),
                 (
                     "contractor",
                     models.OneToOneField(
@@ -118,16 +92,6 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.RESTRICT, related_name="+", to="billing.plan"
                     ),
                 ),
-            ],
-            options={
-                "db_table": 'billing"."subscriptions',
-                "abstract": False,
-            },
-        ),
-        migrations.CreateModel(
-            name="SubscriptionHistory",
-            fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 (
                     "status",
                     models.CharField(
@@ -140,15 +104,30 @@ class Migration(migrations.Migration):
                         ]
                     ),
                 ),
-                ("expires_at", models.DateTimeField(blank=True, null=True)),
                 (
                     "source",
                     models.CharField(
-                        choices=[("paid", "Paid"), ("gift", "Gift"), ("trial", "Trial"), ("admin_grant", "Admin Grant")]
+                        choices=[
+                            ("paid", "Paid"),
+                            ("gift", "Gift"),
+                            ("trial", "Trial"),
+                            ("admin_grant", "Admin Grant"),
+                        ],
+                        db_default="paid",
                     ),
                 ),
-                ("starts_at", models.DateTimeField(null=True)),
-                ("created_at", models.DateTimeField(db_default=smetabot.postgres.fields.TransactionNow())),
+                ("starts_at", models.DateTimeField(db_default=smetabot.postgres.fields.TransactionNow())),
+                ("expires_at", models.DateTimeField(blank=True, null=True)),
+            ],
+            options={
+                "db_table": 'billing"."subscriptions',
+                "abstract": False,
+            },
+        ),
+        migrations.CreateModel(
+            name="SubscriptionHistory",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 (
                     "contractor",
                     models.ForeignKey(
@@ -158,18 +137,39 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "plan",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.RESTRICT, related_name="+", to="billing.plan"
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("active", "Active"),
+                            ("trial", "Trial"),
+                            ("grace", "Grace"),
+                            ("expired", "Expired"),
+                            ("cancelled", "Cancelled"),
+                        ]
+                    ),
+                ),
+                (
+                    "source",
+                    models.CharField(
+                        choices=[("paid", "Paid"), ("gift", "Gift"), ("trial", "Trial"), ("admin_grant", "Admin Grant")]
+                    ),
+                ),
+                ("starts_at", models.DateTimeField(null=True)),
+                ("expires_at", models.DateTimeField(blank=True, null=True)),
+                ("created_at", models.DateTimeField(db_default=smetabot.postgres.fields.TransactionNow())),
+                (
                     "gift",
                     models.OneToOneField(
                         null=True,
                         on_delete=smetabot.postgres.deletion.DB_CASCADE,
                         related_name="history",
                         to="billing.gift",
-                    ),
-                ),
-                (
-                    "plan",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.RESTRICT, related_name="+", to="billing.plan"
                     ),
                 ),
             ],

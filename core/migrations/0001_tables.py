@@ -45,6 +45,15 @@ class Migration(migrations.Migration):
             name="Channel",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "contractor",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=smetabot.postgres.deletion.DB_CASCADE,
+                        related_name="channels",
+                        to="core.contractor",
+                    ),
+                ),
                 ("tg_chat_id", models.BigIntegerField(unique=True, verbose_name="Telegram chat id")),
                 ("title", models.CharField(blank=True, null=True)),
                 ("username", models.CharField(blank=True, null=True)),
@@ -55,15 +64,6 @@ class Migration(migrations.Migration):
                     "created_at",
                     models.DateTimeField(db_default=smetabot.postgres.fields.TransactionNow(), editable=False),
                 ),
-                (
-                    "contractor",
-                    models.ForeignKey(
-                        db_index=False,
-                        on_delete=smetabot.postgres.deletion.DB_CASCADE,
-                        related_name="channels",
-                        to="core.contractor",
-                    ),
-                ),
             ],
             options={
                 "db_table": 'core"."channels',
@@ -73,15 +73,6 @@ class Migration(migrations.Migration):
             name="Invite",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("token", models.CharField(unique=True)),
-                ("expires_at", models.DateTimeField(blank=True, null=True)),
-                ("max_uses", models.IntegerField(blank=True, null=True)),
-                ("used_count", models.IntegerField(db_default=0)),
-                ("editable", models.BooleanField(db_default=True)),
-                (
-                    "created_at",
-                    models.DateTimeField(db_default=smetabot.postgres.fields.TransactionNow(), editable=False),
-                ),
                 (
                     "channel",
                     models.ForeignKey(
@@ -90,6 +81,15 @@ class Migration(migrations.Migration):
                         related_name="invites",
                         to="core.channel",
                     ),
+                ),
+                ("token", models.CharField(unique=True)),
+                ("expires_at", models.DateTimeField(blank=True, null=True)),
+                ("max_uses", models.IntegerField(blank=True, null=True)),
+                ("used_count", models.IntegerField(db_default=0)),
+                ("editable", models.BooleanField(db_default=True)),
+                (
+                    "created_at",
+                    models.DateTimeField(db_default=smetabot.postgres.fields.TransactionNow(), editable=False),
                 ),
             ],
             options={
@@ -100,11 +100,6 @@ class Migration(migrations.Migration):
             name="Client",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("tg_user_id", models.BigIntegerField(blank=True, null=True, verbose_name="Telegram id")),
-                ("username", models.CharField(blank=True, null=True)),
-                ("full_name", models.CharField(blank=True, null=True)),
-                ("joined_at", models.DateTimeField(db_default=smetabot.postgres.fields.TransactionNow())),
-                ("blocked", models.BooleanField(db_default=False)),
                 (
                     "channel",
                     models.ForeignKey(
@@ -125,6 +120,11 @@ class Migration(migrations.Migration):
                         to="core.invite",
                     ),
                 ),
+                ("tg_user_id", models.BigIntegerField(blank=True, null=True, verbose_name="Telegram id")),
+                ("username", models.CharField(blank=True, null=True)),
+                ("full_name", models.CharField(blank=True, null=True)),
+                ("joined_at", models.DateTimeField(db_default=smetabot.postgres.fields.TransactionNow())),
+                ("blocked", models.BooleanField(db_default=False)),
             ],
             options={
                 "db_table": 'core"."clients',
@@ -134,12 +134,6 @@ class Migration(migrations.Migration):
             name="Publication",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("message_id", models.BigIntegerField()),
-                ("file_name", models.CharField(blank=True, null=True)),
-                ("file_type", models.CharField(blank=True, null=True)),
-                ("views", models.IntegerField(db_default=0)),
-                ("posted_at", models.DateTimeField(db_default=smetabot.postgres.fields.TransactionNow())),
-                ("deleted", models.BooleanField(db_default=False)),
                 (
                     "channel",
                     models.ForeignKey(
@@ -149,6 +143,12 @@ class Migration(migrations.Migration):
                         to="core.channel",
                     ),
                 ),
+                ("message_id", models.BigIntegerField()),
+                ("file_name", models.CharField(blank=True, null=True)),
+                ("file_type", models.CharField(blank=True, null=True)),
+                ("views", models.IntegerField(db_default=0)),
+                ("posted_at", models.DateTimeField(db_default=smetabot.postgres.fields.TransactionNow())),
+                ("deleted", models.BooleanField(db_default=False)),
             ],
             options={
                 "db_table": 'core"."publications',
@@ -159,8 +159,13 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 (
-                    "added_at",
-                    models.DateTimeField(db_default=smetabot.postgres.fields.TransactionNow(), editable=False),
+                    "owner_contractor",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=smetabot.postgres.deletion.DB_CASCADE,
+                        related_name="team",
+                        to="core.contractor",
+                    ),
                 ),
                 (
                     "member_contractor",
@@ -169,13 +174,8 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
-                    "owner_contractor",
-                    models.ForeignKey(
-                        db_index=False,
-                        on_delete=smetabot.postgres.deletion.DB_CASCADE,
-                        related_name="team",
-                        to="core.contractor",
-                    ),
+                    "added_at",
+                    models.DateTimeField(db_default=smetabot.postgres.fields.TransactionNow(), editable=False),
                 ),
             ],
             options={

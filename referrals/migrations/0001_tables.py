@@ -17,10 +17,14 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 (
-                    "created_at",
-                    models.DateTimeField(db_default=smetabot.postgres.fields.TransactionNow(), editable=False),
+                    "referrer",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=smetabot.postgres.deletion.DB_CASCADE,
+                        related_name="referrals_made",
+                        to="core.contractor",
+                    ),
                 ),
-                ("qualified_at", models.DateTimeField(editable=False, null=True)),
                 (
                     "referred_contractor",
                     models.OneToOneField(
@@ -30,14 +34,10 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
-                    "referrer",
-                    models.ForeignKey(
-                        db_index=False,
-                        on_delete=smetabot.postgres.deletion.DB_CASCADE,
-                        related_name="referrals_made",
-                        to="core.contractor",
-                    ),
+                    "created_at",
+                    models.DateTimeField(db_default=smetabot.postgres.fields.TransactionNow(), editable=False),
                 ),
+                ("qualified_at", models.DateTimeField(editable=False, null=True)),
             ],
             options={
                 "db_table": 'referrals"."referrals',
@@ -47,6 +47,15 @@ class Migration(migrations.Migration):
             name="ReferralCycle",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "referrer",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=smetabot.postgres.deletion.DB_CASCADE,
+                        related_name="referral_cycles",
+                        to="core.contractor",
+                    ),
+                ),
                 ("cycle_no", models.IntegerField()),
                 ("qualified_refs_required", models.IntegerField(db_default=3)),
                 ("qualified_refs_done", models.IntegerField(db_default=0)),
@@ -66,15 +75,6 @@ class Migration(migrations.Migration):
                     models.DateTimeField(db_default=smetabot.postgres.fields.TransactionNow(), editable=False),
                 ),
                 ("completed_at", models.DateTimeField(blank=True, null=True)),
-                (
-                    "referrer",
-                    models.ForeignKey(
-                        db_index=False,
-                        on_delete=smetabot.postgres.deletion.DB_CASCADE,
-                        related_name="referral_cycles",
-                        to="core.contractor",
-                    ),
-                ),
             ],
             options={
                 "db_table": 'referrals"."referral_cycles',
@@ -84,11 +84,6 @@ class Migration(migrations.Migration):
             name="ReferralLink",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("token", models.CharField(unique=True)),
-                (
-                    "created_at",
-                    models.DateTimeField(db_default=smetabot.postgres.fields.TransactionNow(), editable=False),
-                ),
                 (
                     "contractor",
                     models.OneToOneField(
@@ -96,6 +91,11 @@ class Migration(migrations.Migration):
                         related_name="referral_link",
                         to="core.contractor",
                     ),
+                ),
+                ("token", models.CharField(unique=True)),
+                (
+                    "created_at",
+                    models.DateTimeField(db_default=smetabot.postgres.fields.TransactionNow(), editable=False),
                 ),
             ],
             options={

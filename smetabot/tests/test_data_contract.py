@@ -234,7 +234,9 @@ def test_an_index_bears_the_name_that_the_bot_knows(name):
 
 
 def test_a_fresh_database_has_the_plans_of_the_contract():
-    found = rows("SELECT code, name, price_month::text, features, channels_limit_one_off FROM billing.plans ORDER BY id")
+    found = rows(
+        "SELECT code, name, price_month::text, features, channels_limit_one_off FROM billing.plans ORDER BY id"
+    )
     free = '{"crm": false, "can_sync": false, "team_size": 1, "can_edit_channel": false}'
     pro = '{"crm": false, "can_sync": true, "team_size": 1, "can_edit_channel": true}'
     business = '{"crm": true, "can_sync": true, "team_size": 4, "can_edit_channel": true}'
