@@ -1,0 +1,171 @@
+import pytest
+from django.core.management.commands.migrate import Command
+from django.db import IntegrityError, connection, models, transaction
+from django.db.migrations.writer import OperationWriter
+
+from smetabot.postgres.deletion import DB_CASCADE
+from smetabot.postgres.migrations import AppendOnly, CreateFunction, CreateView, ReplaceView, sql_beside
+
+from .project import Project, catalogue, create, foreign_key, in_public, in_schemas
+
+pytestmark = pytest.mark.django_db(transaction=True, available_apps=[])
+
+
+def run(sql: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+
+
+def value(sql: str):
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return cursor.fetchone()[0]
+
+
+@pytest.fixture
+def journal(scratch) -> Project:
+    project = Project(
+        create("Entry", in_schemas("a", "entries"), ("text", models.TextField(unique=True))), AppendOnly("Entry")
+    )
+    project["Entry"].objects.create(text="first")
+    return project
+
+
+@pytest.fixture
+def history(scratch) -> Project:
+    """A shop has items, an item has a history, which goes with it."""
+    project = Project(
+        create("Shop", in_schemas("a", "shops")),
+        create("Item", in_public("a", "items"), ("shop", foreign_key("Shop", DB_CASCADE))),
+        create("History", in_schemas("b", "histories"), ("item", foreign_key("Item", DB_CASCADE, null=True))),
+        AppendOnly("History", goes_with="item"),
+    )
+    for _ in range(3):
+        item = project["Item"].objects.create(shop=project["Shop"].objects.create())
+        project["History"].objects.create(item=item)
+        project["History"].objects.create(item=item)
+    return project
+
+
+@pytest.mark.parametrize(
+    ("verb", "sql"),
+    [
+        ("UPDATE", "UPDATE engine_a.engine_entries SET text = 'other'"),
+        (
+            "UPDATE",
+            "INSERT INTO engine_a.engine_entries (text) VALUES ('first') ON CONFLICT (text) DO UPDATE SET text = 'x'",
+        ),
+        ("DELETE", "DELETE FROM engine_a.engine_entries"),
+        ("TRUNCATE", "TRUNCATE engine_a.engine_entries"),
+    ],
+)
+def test_an_append_only_table_refuses(journal, verb, sql):
+    with pytest.raises(IntegrityError, match=f"engine_a.engine_entries is append-only: {verb} is refused"):
+        run(sql)
+    assert journal["Entry"].objects.get().text == "first"
+
+
+def test_an_append_only_table_takes_rows(journal):
+    journal["Entry"].objects.create(text="second")
+    assert journal["Entry"].objects.count() == 2
+
+
+def test_an_append_only_table_of_the_same_name_in_public_has_a_function_of_its_own(journal):
+    journal.apply(create("Plain", in_public("a", "entries")), AppendOnly("Plain"))
+    functions = {line.split("FUNCTION ")[1].split("(")[0] for line in catalogue() if line.startswith("function")}
+    assert functions == {"engine_a.engine_entries_append_only", "public.engine_entries_append_only"}
+
+
+@pytest.mark.parametrize("level", ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"])
+@pytest.mark.parametrize("parents", ["public.engine_items", "engine_a.engine_shops"])
+def test_history_goes_with_what_it_is_the_history_of(history, parents, level):
+    with transaction.atomic():
+        run(f"SET TRANSACTION ISOLATION LEVEL {level}")
+        run(f"DELETE FROM {parents} WHERE id < 3")
+    assert history["History"].objects.count() == 2
+    assert history["Item"].objects.count() == 1
+
+
+def test_history_goes_when_python_deletes_its_parent(history):
+    history["Shop"].objects.all().delete()
+    assert not history["History"].objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("verb", "sql"),
+    [
+        ("DELETE", "DELETE FROM engine_b.engine_histories"),
+        ("DELETE", "WITH gone AS (DELETE FROM engine_a.engine_shops) DELETE FROM engine_b.engine_histories"),
+        ("UPDATE", "UPDATE engine_b.engine_histories SET item_id = NULL"),
+        ("TRUNCATE", "TRUNCATE engine_b.engine_histories"),
+        ("TRUNCATE", "TRUNCATE engine_a.engine_shops CASCADE"),
+    ],
+)
+def test_history_does_not_go_by_itself(history, verb, sql):
+    with pytest.raises(IntegrityError, match=f"engine_b.engine_histories is append-only: {verb} is refused"):
+        run(sql)
+    assert history["History"].objects.count() == 6
+
+
+def test_history_of_nothing_stays(history):
+    nobodys = history["History"].objects.create(item=None)
+    with pytest.raises(IntegrityError, match="DELETE is refused"):
+        nobodys.delete()
+
+
+def test_a_view_and_a_function_make_their_schema(scratch):
+    Project(
+        CreateFunction("engine_a.engine_half(number int)", "RETURNS int LANGUAGE sql RETURN number / 2"),
+        CreateView("engine_b.engine_numbers", "SELECT 10 % 4 AS rest, 'a%' LIKE '%s' AS alike;"),
+    )
+    assert value("SELECT engine_a.engine_half(6)") == 3
+    assert value("SELECT rest FROM engine_b.engine_numbers") == 2
+
+
+def test_a_replaced_view_gets_its_former_columns_back(scratch):
+    view = "engine_a.engine_numbers"
+    project = Project(CreateView(view, "SELECT 1 AS one, 2 AS two"))
+    before = catalogue()
+    project.apply(ReplaceView(view, "SELECT 2 AS two", previous="SELECT 1 AS one, 2 AS two"))
+    assert value(f"SELECT * FROM {view}") == 2
+    project.undo()
+    assert catalogue() == before
+
+
+def test_sql_lies_beside_its_migration(tmp_path):
+    (tmp_path / "0002_numbers.sql").write_text("SELECT 1 AS один", "utf-8")
+    assert sql_beside(str(tmp_path / "0002_numbers.py"), "0002_numbers.sql") == "SELECT 1 AS один"
+
+
+OPERATIONS = {
+    "Make Entry append-only": AppendOnly("Entry"),
+    "Make History append-only, but for a row that goes with its item": AppendOnly("History", goes_with="item"),
+    "Create view engine_a.engine_numbers": CreateView("engine_a.engine_numbers", "SELECT 1"),
+    "Replace view engine_a.engine_numbers": ReplaceView("engine_a.engine_numbers", "SELECT 2", previous="SELECT 1"),
+    "Create function engine_a.engine_one()": CreateFunction(
+        "engine_a.engine_one()", "RETURNS int LANGUAGE sql RETURN 1"
+    ),
+}
+
+
+@pytest.mark.parametrize("description", OPERATIONS)
+def test_the_plan_of_a_migration_tells_what_an_operation_does(description):
+    operation = OPERATIONS[description]
+    assert Command.describe_operation(operation, backwards=False) == (description, False)
+    assert Command.describe_operation(operation, backwards=True) == (f"Undo {description}", False)
+    assert operation.migration_name_fragment.isidentifier()
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=lambda operation: type(operation).__name__)
+def test_an_operation_is_written_as_it_was_made(operation):
+    written, imports = OperationWriter(operation, indentation=0).serialize()
+    names: dict = {}
+    exec("\n".join(imports), names)
+    again = eval(written.rstrip(",\n"), names)
+    assert OperationWriter(again, indentation=0).serialize() == (written, imports)
+
+
+def test_sqlmigrate_prints_the_statements(journal):
+    sql = journal.sql(AppendOnly("Entry"))
+    assert "CREATE FUNCTION" in sql
+    assert "'%.% is append-only: % is refused'" in sql
