@@ -87,6 +87,7 @@ DATABASES = {
             "NAME": embedded.DATABASE,
             "USER": embedded.USER,
             "HOST": str(embedded.Cluster(EMBEDDED).socket_dir),
+            "PORT": embedded.PORT,
             "EMBEDDED": str(EMBEDDED),
         },
     )
@@ -202,6 +203,7 @@ UNFOLD = {
     "SITE_TITLE": "SmetaBot",
     "SITE_HEADER": "SmetaBot",
     "SITE_SYMBOL": "architecture",
+    "SITE_URL": None,
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
 }
