@@ -10,6 +10,8 @@ from smetabot.postgres.retry import retry_transient
 
 # A row only where the total differs from the newest row before the day, and never before a publication's newest row.
 # KEY SHARE keeps a publication that the bot deletes meanwhile from failing the whole statement at its foreign key.
+# The order is one that no index has, so all is read before the first row is written: planned on an empty table, the
+# look-ups of the newest row are scans, and over the rows being written they would take hours.
 SNAPSHOT_VIEWS = """
     INSERT INTO analytics.views_daily AS today (publication_id, collected_at, views)
     SELECT publication.id, %(day)s, publication.views
@@ -27,7 +29,7 @@ SNAPSHOT_VIEWS = """
                 WHERE publication_id = publication.id AND collected_at < %(day)s
                 ORDER BY collected_at DESC LIMIT 1
             ) ELSE newest.views END, 0)
-    ORDER BY publication.id
+    ORDER BY publication.id + 0
     FOR KEY SHARE OF publication
     ON CONFLICT (publication_id, collected_at) DO UPDATE SET views = excluded.views
     WHERE today.views IS DISTINCT FROM excluded.views
