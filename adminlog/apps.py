@@ -4,6 +4,8 @@ from django.db.models.signals import post_migrate
 
 class AdminlogConfig(AppConfig):
     name = "adminlog"
+    # The schema's name, which the pages stand under.
+    verbose_name = "Admin"
 
     def ready(self) -> None:
         from adminlog.staff import ensure_system_actor

@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from adminlog.models import JobRun
-from smetabot.postgres.retry import drop_lost_connection
+from smetabot.postgres.retry import retry_transient
 
 
 def moment(text: str) -> dt.datetime:
@@ -96,9 +96,9 @@ class JobCommand(BaseCommand):
         self.finish(job_run, outcome=outcome, counts=report.counts, error="\n".join(report.problems) or None)
         self.print_report(report, prefix=f"{name} (dry run)" if dry_run else name, as_json=json)
 
+    @retry_transient
     def finish(self, job_run: JobRun | None, **fields: Any) -> None:
         if job_run:
-            drop_lost_connection()
             JobRun.objects.filter(pk=job_run.pk).update(finished_at=Now(), **fields)
 
     def print_report(self, report: Report, *, prefix: str, as_json: bool) -> None:

@@ -1,0 +1,185 @@
+"""What every page of the admin stands on."""
+
+import logging
+from collections.abc import Callable, Collection, Sequence
+from functools import wraps
+from typing import Any, ClassVar
+
+from django.contrib import messages
+from django.contrib.admin.options import ShowFacets
+from django.contrib.admin.utils import flatten_fieldsets, unquote
+from django.db import DatabaseError, transaction
+from django.db.models import Model, Q, QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.urls import reverse
+from unfold.admin import ModelAdmin, TabularInline
+from unfold.views import ChangeList
+
+from adminlog import journal
+from adminlog.lists import BoundedPaginator, PageFirstChangeList, Section
+from adminlog.models import AdminAction
+from adminlog.search import matching, words
+
+logger = logging.getLogger(__name__)
+
+
+def all_or_nothing(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """A POST is one transaction with its journal, and what the database refuses becomes a message to the member of
+    staff: triggers and deferred constraints speak only there, and the bot writes at the same time."""
+
+    @wraps(view)
+    def wrapper(self: "BaseAdmin", request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if request.method != "POST":
+            return view(self, request, *args, **kwargs)
+        try:
+            with transaction.atomic():
+                return view(self, request, *args, **kwargs)
+        except DatabaseError as error:
+            logger.warning("%s refused by the database", request.path, exc_info=True)
+            reason = str(error).partition("\n")[0]
+            self.message_user(request, f"Nothing was saved. The database says: {reason}", messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
+
+    return wrapper
+
+
+class BaseAdmin(ModelAdmin):
+    """A table's pages. Nobody adds, changes or deletes a row here, a superuser neither, but for what `allows` names.
+
+    Each act goes to our journal, with the columns before and after.
+    """
+
+    # Of "add", "change" and "delete"; a person's permissions narrow it.
+    allows: ClassVar[Collection[str]] = ()
+    # Columns that "change" is about; all others are only shown.
+    editable: ClassVar[Collection[str]] = ()
+    # Reverse relations whose newest rows the page shows below its form, as their own lists show them.
+    sections: ClassVar[Sequence[str]] = ()
+
+    ordering = ["-pk"]
+    list_per_page = 50
+    list_max_show_all = 0
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    show_facets = ShowFacets.NEVER
+    warn_unsaved_form = True
+    change_form_outer_after_template = "adminlog/sections.html"
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return "add" in self.allows and super().has_add_permission(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return "change" in self.allows and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return "delete" in self.allows and super().has_delete_permission(request, obj)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[Any]:
+        return self.fields or [field.name for field in self.opts.concrete_fields]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[Any]:
+        if obj is None:
+            return self.readonly_fields
+        return [name for name in flatten_fieldsets(self.get_fieldsets(request, obj)) if name not in self.editable]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return PageFirstChangeList
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        for word in words(search_term):
+            queryset = queryset.filter(self.found_by(word))
+        return queryset, False
+
+    def found_by(self, word: str) -> Q:
+        return matching(self.model, self.search_fields, word)
+
+    def as_choice(self, obj: Model) -> str:
+        """How a row is told from others of its name where it is chosen as a parent."""
+        return str(obj)
+
+    @all_or_nothing
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return super().changeform_view(request, *args, **kwargs)
+
+    @all_or_nothing
+    def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return super().delete_view(request, *args, **kwargs)
+
+    @all_or_nothing
+    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return super().changelist_view(request, *args, **kwargs)
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """The journal about this row."""
+        about = QueryDict(mutable=True)
+        about.update({"target_type": self.opts.label_lower, "target_id": unquote(object_id)})
+        journal_url = reverse(f"admin:{AdminAction._meta.app_label}_{AdminAction._meta.model_name}_changelist")
+        return HttpResponseRedirect(f"{journal_url}?{about.urlencode()}")
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, obj: Any = None, **kwargs: Any
+    ) -> HttpResponse:
+        context["show_history"] = bool(self.allows)
+        context["sections"] = self.get_sections(request, obj) if obj else []
+        return super().render_change_form(request, context, *args, obj=obj, **kwargs)
+
+    def get_sections(self, request: HttpRequest, obj: Model) -> list[Section]:
+        sections = []
+        for relation in map(self.opts.get_field, self.sections):
+            model_admin = self.admin_site.get_model_admin(relation.related_model)
+            if model_admin.has_view_permission(request):
+                sections.append(Section(request, parent=obj, relation=relation, model_admin=model_admin))
+        return sections
+
+    def save_model(self, request: HttpRequest, obj: Model, form: ModelForm, change: bool) -> None:
+        # Only what was changed: the bot counts in other columns of the same row while staff look at it.
+        obj.save(update_fields=form.changed_data if change else None)
+
+    def construct_change_message(
+        self, request: HttpRequest, form: ModelForm, formsets: Any, add: bool = False
+    ) -> dict[str, Any]:
+        """What log_addition and log_change are given: the journal's payload."""
+        after = journal.columns(form.instance)
+        if add:
+            return {"after": after}
+        changed = {self.opts.get_field(name).attname: form.initial[name] for name in form.changed_data}
+        return {"before": changed, "after": {name: after[name] for name in changed}}
+
+    def log_addition(self, request: HttpRequest, obj: Model, message: dict[str, Any]) -> None:
+        self.record(request, obj, "added", message)
+
+    def log_change(self, request: HttpRequest, obj: Model, message: dict[str, Any]) -> None:
+        if message["after"]:
+            self.record(request, obj, "changed", message)
+
+    def log_deletions(self, request: HttpRequest, queryset: Collection[Model]) -> None:
+        for obj in queryset:
+            self.record(request, obj, "deleted", {"before": journal.columns(obj)})
+
+    def record(self, request: HttpRequest, obj: Model, verb: str, payload: dict[str, Any]) -> None:
+        journal.record(
+            admin=request.user.admin_user,  # type: ignore[union-attr]
+            action=f"{journal.noun(type(obj))}.{verb}",
+            target=obj,
+            payload=payload,
+        )
+
+
+class ReadOnlyInline(TabularInline):
+    """Rows of a table that has no page of its own, inside their parent."""
+
+    extra = 0
+    per_page = 30
+    hide_title = True
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False

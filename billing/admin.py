@@ -1,0 +1,134 @@
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.db.models import ForeignKey
+from django.http import HttpRequest
+
+from adminlog.columns import coloured, column, label, link
+from adminlog.lists import ParentFilter
+from adminlog.pages import BaseAdmin
+from billing.models import Gift, Plan, Subscription, SubscriptionHistory, UsageCounter
+
+STATUS_COLOURS = {"active": "success", "trial": "info", "grace": "warning", "expired": "danger"}
+STATUS = label("status", **STATUS_COLOURS)
+SOURCE = label("source")
+CONTRACTOR = ["contractor__tg_user_id", "contractor__username", "contractor__full_name"]
+CONTRACTOR_HELP = "Contractor's Telegram id, @username, name"
+
+
+class PlanForm(forms.ModelForm):
+    class Meta:
+        labels = {"price_month": "Price per month", "channels_limit_one_off": "Channels in a lifetime"}
+        help_texts = {"channels_limit_one_off": "Deleted ones count as well. Empty: no limit."}
+
+    def clean_features(self) -> dict[str, Any]:
+        features = self.cleaned_data["features"]
+        if not isinstance(features, dict):
+            raise ValidationError('Write an object such as {"crm": true}.')
+        return features
+
+
+@admin.register(Plan)
+class PlanAdmin(BaseAdmin):
+    icon = "sell"
+    allows = ["change"]
+    editable = ["name", "price_month", "features", "channels_limit_one_off"]
+    form = PlanForm
+    ordering = ["pk"]
+    list_display = [
+        "name",
+        "code",
+        column("price_month", "price per month"),
+        column("channels_limit_one_off", "channels in a lifetime", empty="no limit"),
+    ]
+    search_fields = ["code", "name"]
+
+
+class TermsAdmin(BaseAdmin):
+    list_filter = ["status", "source", "plan__code", ("contractor", ParentFilter)]
+    list_select_related = ["contractor", "plan"]
+    search_fields = CONTRACTOR
+    search_help_text = CONTRACTOR_HELP
+
+
+@admin.register(Subscription)
+class SubscriptionAdmin(TermsAdmin):
+    icon = "verified"
+    list_display = ["id", link("contractor"), column("plan"), STATUS, SOURCE, "starts_at", "expires_at"]
+    fields = ["id", "contractor", "plan", STATUS, SOURCE, "starts_at", "expires_at"]
+
+
+@admin.register(SubscriptionHistory)
+class SubscriptionHistoryAdmin(TermsAdmin):
+    icon = "history"
+    list_display = ["id", link("contractor"), column("plan"), STATUS, SOURCE, "starts_at", "expires_at", "created_at"]
+    fields = ["id", "contractor", "plan", STATUS, SOURCE, "starts_at", "expires_at", "gift", "created_at"]
+
+
+class GiftState(admin.SimpleListFilter):
+    title = parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("waiting", "Waiting"), ("applied", "Applied"), ("withdrawn", "Withdrawn")]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        match self.value():
+            case "waiting":
+                return queryset.pending()
+            case "applied":
+                return queryset.exclude(applied_at=None)
+            case "withdrawn":
+                return queryset.exclude(withdrawn_at=None)
+        return queryset
+
+
+@admin.register(Gift)
+class GiftAdmin(BaseAdmin):
+    icon = "redeem"
+    allows = ["add"]
+    list_display = [
+        "id",
+        link("contractor"),
+        column("plan"),
+        "days",
+        label("reason"),
+        "state",
+        "queued_at",
+        "applied_at",
+    ]
+    list_filter = [GiftState, "reason", "plan__code", ("contractor", ParentFilter)]
+    list_select_related = ["contractor", "plan"]
+    search_fields = ["id", *CONTRACTOR]
+    search_help_text = "Gift id, contractor"
+    fields = ["id", "contractor", "plan", "days", label("reason"), "state", "queued_at", "applied_at", "withdrawn_at"]
+    autocomplete_fields = ["contractor"]
+    add_fieldsets = [(None, {"fields": ["contractor", "plan", "days"]})]
+
+    @admin.display
+    def state(self, gift: Gift) -> str:
+        if gift.applied_at:
+            return coloured("applied", "success")
+        return coloured("withdrawn") if gift.withdrawn_at else coloured("waiting", "warning")
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        return {"days": 30, **super().get_changeform_initial_data(request)}
+
+    def formfield_for_foreignkey(self, db_field: ForeignKey, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "plan":
+            kwargs["queryset"] = Plan.objects.filter(code__in=Plan.PAID)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: forms.ModelForm, change: bool) -> None:
+        obj.reason = Gift.Reason.ADMIN_GRANT
+        super().save_model(request, obj, form, change)
+
+
+@admin.register(UsageCounter)
+class UsageCounterAdmin(BaseAdmin):
+    icon = "data_usage"
+    list_display = ["contractor_id", link("contractor"), "channels_created_total", "last_channel_created_at"]
+    list_select_related = ["contractor"]
+    search_fields = CONTRACTOR
+    search_help_text = CONTRACTOR_HELP

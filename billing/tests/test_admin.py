@@ -1,0 +1,104 @@
+import json
+
+import pytest
+from django.test import Client as Browser
+from django.urls import reverse
+from django.utils import timezone
+
+from adminlog.models import AdminAction
+from adminlog.tests.staff import browser
+from billing.factories import GiftFactory, SubscriptionFactory
+from billing.models import Gift, Plan
+from core.factories import ContractorFactory
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def anna() -> Browser:
+    return browser()
+
+
+def plan(code: str) -> Plan:
+    return Plan.objects.get(code=code)
+
+
+def test_staff_queue_a_gift(anna):
+    contractor = ContractorFactory()
+
+    anna.post(reverse("admin:billing_gift_add"), {"contractor": contractor.pk, "plan": plan("BUSINESS").pk, "days": 7})
+
+    gift = Gift.objects.pending().get()
+    assert (gift.contractor, gift.plan.code, gift.days, gift.reason) == (contractor, "BUSINESS", 7, "admin_grant")
+    action = AdminAction.objects.get()
+    assert (action.action, action.target_id) == ("gift.added", gift.pk)
+    assert (
+        action.payload["after"] | {"contractor_id": contractor.pk, "days": 7, "reason": "admin_grant"}
+        == (action.payload["after"])
+    )
+
+
+def test_a_gift_is_of_a_paid_plan_and_of_a_month_unless_told_otherwise(anna):
+    form = anna.get(reverse("admin:billing_gift_add")).context["adminform"].form
+    assert {choice.code for choice in form.fields["plan"].queryset} == {"PRO", "BUSINESS"}
+    assert form["days"].value() == 30
+
+
+@pytest.mark.parametrize("days", ["0", "-1", "", str(10**12), "x"])
+def test_days_that_the_table_refuses_are_an_error_in_the_form(anna, days):
+    form = {"contractor": ContractorFactory().pk, "plan": plan("PRO").pk, "days": days}
+    assert anna.post(reverse("admin:billing_gift_add"), form).context["errors"]
+    assert not Gift.objects.exists()
+
+
+def test_gifts_are_listed_by_whether_they_wait(anna):
+    gifts = {
+        "waiting": GiftFactory(),
+        "applied": GiftFactory(applied_at=timezone.now()),
+        "withdrawn": GiftFactory(withdrawn=True),
+    }
+    for state, gift in gifts.items():
+        page = anna.get(reverse("admin:billing_gift_changelist"), {"state": state})
+        assert [row.pk for row in page.context["cl"].result_list] == [gift.pk]
+        assert state in page.content.decode()
+
+
+def test_a_plans_price_is_changed_and_its_code_is_not(anna):
+    pro = plan("PRO")
+    form = {"name": "Pro", "price_month": "690.00", "features": json.dumps(pro.features), "code": "FREE"}
+
+    anna.post(reverse("admin:billing_plan_change", args=[pro.pk]), form)
+
+    changed = Plan.objects.get(pk=pro.pk)
+    assert (changed.code, str(changed.price_month)) == ("PRO", "690.00")
+    assert AdminAction.objects.get().payload == {
+        "before": {"price_month": "590.00"},
+        "after": {"price_month": "690.00"},
+    }
+
+
+@pytest.mark.parametrize("features", ["", "[]", "null", "1", "{", '"x"'])
+def test_features_are_an_object(anna, features):
+    pro = plan("PRO")
+    response = anna.post(
+        reverse("admin:billing_plan_change", args=[pro.pk]), {"name": "Pro", "price_month": 1, "features": features}
+    )
+    assert response.context["errors"]
+
+
+def test_features_that_json_allows_and_postgresql_does_not_are_a_message(anna):
+    pro = plan("PRO")
+    form = {"name": "Pro", "price_month": "590.00", "features": r'{"crm": "\u0000"}'}
+
+    response = anna.post(reverse("admin:billing_plan_change", args=[pro.pk]), form, follow=True)
+
+    assert "Nothing was saved." in response.content.decode()
+    assert Plan.objects.get(pk=pro.pk).features == pro.features
+
+
+def test_a_subscription_is_found_by_its_contractor(anna):
+    subscription = SubscriptionFactory(contractor__username="ivan")
+    SubscriptionFactory()
+    for term in ("@ivan", str(subscription.contractor.tg_user_id)):
+        page = anna.get(reverse("admin:billing_subscription_changelist"), {"q": term}).context["cl"]
+        assert [row.pk for row in page.result_list] == [subscription.pk]

@@ -1,0 +1,159 @@
+"""The contractor's list and page. They show what all apps know of a contractor, so they stand above the apps."""
+
+import datetime as dt
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest
+from django.utils import timezone
+
+from adminlog.columns import coloured, column, label, link
+from adminlog.pages import BaseAdmin
+from adminlog.search import matching
+from billing.admin import STATUS_COLOURS
+from billing.models import Gift, Plan, Subscription
+from core.models import Channel, Contractor, Invite
+from referrals.models import ReferralLink
+
+PLAN = label("plan_code", "plan", PRO="info", BUSINESS="primary")
+
+
+def at_a_glance(contractors: QuerySet[Contractor], *, at: dt.datetime) -> QuerySet[Contractor]:
+    """With plan_code (the effective plan), is_live, channels_count and gifts_waiting; for the rows of one page."""
+    mine = {"contractor": OuterRef("pk")}
+    live = Subscription.objects.live(at=at).filter(**mine)
+    return contractors.annotate(
+        plan_code=Coalesce(Subquery(live.values("plan__code")), Value(Plan.Code.FREE)),
+        is_live=Exists(live),
+        channels_count=count(Channel.objects.filter(**mine)),
+        gifts_waiting=count(Gift.objects.pending().filter(**mine)),
+    )
+
+
+def count(rows: QuerySet[Any]) -> Coalesce:
+    """How many of a contractor's rows there are, without a join that would multiply the contractor."""
+    counted = rows.order_by().values("contractor").annotate(count=Count("pk"))
+    return Coalesce(Subquery(counted.values("count")), 0)
+
+
+class PlanFilter(admin.SimpleListFilter):
+    title = parameter_name = "plan"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return Plan.Code.choices
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(plan_code=self.value()) if self.value() else queryset
+
+
+class SubscriptionStatusFilter(admin.ChoicesFieldListFilter):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.title = "subscription"
+
+
+class GiftFilter(admin.SimpleListFilter):
+    title = parameter_name = "gifts"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("waiting", "Waiting")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(pk__in=Gift.objects.pending().values("contractor")) if self.value() else queryset
+
+
+@admin.register(Contractor)
+class ContractorAdmin(BaseAdmin):
+    icon = "engineering"
+    allows = ["change"]
+    editable = ["username", "full_name", "status", "bonus_channels"]
+    sections = ["channels", "gifts", "subscription_history", "referrals_made", "team"]
+    list_display = [
+        "__str__",
+        "tg_user_id",
+        "username",
+        label("status", active="success", blocked="danger"),
+        PLAN,
+        "subscription_state",
+        column("subscription__expires_at", "until", show=timezone.localdate),
+        column("channels_count", "channels"),
+        column("gifts_waiting", "gifts waiting"),
+        column("created_at", "joined", show=timezone.localdate),
+    ]
+    list_display_links = ["__str__", "tg_user_id"]
+    list_filter = ["status", PlanFilter, ("subscription__status", SubscriptionStatusFilter), GiftFilter]
+    list_select_related = ["subscription"]
+    search_fields = ["id", "tg_user_id", "username", "full_name"]
+    search_help_text = "Telegram id, @username, name, channel, token"
+    fieldsets = [
+        (
+            "At a glance",
+            {
+                "fields": [
+                    (PLAN, "subscription_state", column("subscription__expires_at", "until")),
+                    (
+                        column("overview__channels_cnt", "channels"),
+                        column("usage__channels_created_total", "channels ever made"),
+                        column("overview__free_channels_left", "channels left on the plan", empty="no limit"),
+                    ),
+                    (
+                        column("overview__gifts_queued", "gifts waiting"),
+                        column("overview__files_cnt", "files"),
+                        column("overview__views_total", "views"),
+                    ),
+                    (
+                        column("overview__clients_total", "clients"),
+                        column("overview__blocked_total", "blocked clients"),
+                        column("overview__invites_active", "active invites"),
+                    ),
+                    (
+                        column("referral_overview__referred_total", "contractors brought"),
+                        column("referral_overview__qualified_total", "of them qualified"),
+                        "current_cycle",
+                    ),
+                ]
+            },
+        ),
+        (
+            "Contractor",
+            {
+                "fields": [
+                    ("id", "tg_user_id", column("created_at", "joined")),
+                    ("username", "full_name"),
+                    ("status", "bonus_channels"),
+                    (link("subscription"), link("referral_link"), link("referred_by__referrer", "brought by")),
+                ]
+            },
+        ),
+    ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Contractor]:
+        return at_a_glance(super().get_queryset(request), at=timezone.now())
+
+    def found_by(self, word: str) -> Q:
+        channels = Channel.objects.filter(matching(Channel, ["tg_chat_id", "title", "username"], word))
+        return (
+            super().found_by(word)
+            | Q(pk__in=channels.values("contractor"))
+            | Q(pk__in=Invite.objects.filter(token=word).values("channel__contractor"))
+            | Q(pk__in=ReferralLink.objects.filter(token=word).values("contractor"))
+        )
+
+    def as_choice(self, obj: Any) -> str:
+        return ", ".join(filter(None, [str(obj), obj.username and f"@{obj.username}", str(obj.tg_user_id or "")]))
+
+    @admin.display(description="state")
+    def subscription_state(self, contractor: Any) -> str | None:
+        subscription = getattr(contractor, "subscription", None)
+        if subscription is None:
+            return None
+        if contractor.is_live or subscription.status == Subscription.Status.EXPIRED:
+            return coloured(subscription.status, STATUS_COLOURS.get(subscription.status))
+        return coloured(f"{subscription.status}, over", "danger")
+
+    @admin.display(description="current cycle")
+    def current_cycle(self, contractor: Contractor) -> str:
+        progress = contractor.referral_overview
+        return f"{progress.current_cycle_no}: {progress.current_cycle_done} of {progress.current_cycle_required}"

@@ -1,0 +1,199 @@
+import datetime as dt
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client as Browser
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from adminlog.models import AdminAction
+from adminlog.tests.staff import browser
+from billing.factories import GiftFactory, SubscriptionFactory, SubscriptionHistoryFactory, UsageCounterFactory
+from billing.models import Subscription
+from core.factories import ChannelFactory, ContractorFactory, InviteFactory, TeamMemberFactory
+from core.models import Contractor
+from referrals.factories import ReferralFactory, ReferralLinkFactory
+
+pytestmark = pytest.mark.django_db
+LIST = reverse("admin:core_contractor_changelist")
+Status = Subscription.Status
+
+
+@pytest.fixture
+def anna() -> Browser:
+    return browser()
+
+
+def page(contractor: Contractor) -> str:
+    return reverse("admin:core_contractor_change", args=[contractor.pk])
+
+
+def listed(anna: Browser, **query: Any) -> list[Any]:
+    return list(anna.get(LIST, query).context["cl"].result_list)
+
+
+@pytest.mark.parametrize(
+    ("status", "days_left", "plan", "state"),
+    [
+        (Status.ACTIVE, 5, "PRO", ">active<"),
+        (Status.ACTIVE, None, "PRO", ">active<"),
+        (Status.CANCELLED, 5, "PRO", ">cancelled<"),
+        (Status.ACTIVE, -5, "FREE", ">active, over<"),
+        (Status.CANCELLED, -5, "FREE", ">cancelled, over<"),
+        (Status.EXPIRED, 5, "FREE", ">expired<"),
+    ],
+)
+def test_the_plan_shown_is_the_effective_one_beside_the_subscriptions_state(anna, status, days_left, plan, state):
+    now = timezone.now()
+    contractor = SubscriptionFactory(
+        code="PRO",
+        status=status,
+        starts_at=now - dt.timedelta(days=30),
+        expires_at=days_left and now + dt.timedelta(days=days_left),
+    ).contractor
+
+    [row] = listed(anna)
+    assert row.plan_code == plan
+    for address in (LIST, page(contractor)):
+        content = "".join(anna.get(address).content.decode().split("\n"))
+        assert state.strip("<>") in content
+
+    assert [found.pk for found in listed(anna, plan=plan)] == [contractor.pk]
+
+
+def test_a_contractor_without_a_subscription_is_on_free(anna):
+    contractor = ContractorFactory()
+    assert [row.plan_code for row in listed(anna)] == ["FREE"]
+    assert anna.get(page(contractor)).status_code == 200
+
+
+def test_channels_and_waiting_gifts_are_counted_each_once(anna):
+    contractor = ContractorFactory()
+    ChannelFactory.create_batch(3, contractor=contractor)
+    GiftFactory.create_batch(2, contractor=contractor)
+    GiftFactory(contractor=contractor, applied_at=timezone.now())
+    GiftFactory(contractor=contractor, withdrawn=True)
+
+    [row] = listed(anna)
+
+    assert (row.channels_count, row.gifts_waiting) == (3, 2)
+    assert listed(anna, gifts="waiting") == [contractor]
+
+
+def test_a_contractor_is_found_by_whatever_support_is_given(anna):
+    ivan = ContractorFactory(username="ivan", full_name="Иван Петров", tg_user_id=123456789)
+    channel = ChannelFactory(contractor=ivan, title="Дом у реки", username="dom_u_reki", tg_chat_id=-1001234567890)
+    InviteFactory(channel=channel, token="Xk9_aa")
+    ReferralLinkFactory(contractor=ivan, token="ref-Ivan")
+    ReferralLinkFactory()
+    InviteFactory()
+
+    for term in (
+        "@ivan",
+        "ivan",
+        "петров",
+        "Иван Петров",
+        "123456789",
+        "-1001234567890",
+        "у реки",
+        "@dom_u_reki",
+        "Xk9_aa",
+        "ref-Ivan",
+        str(ivan.pk),
+    ):
+        assert ivan in listed(anna, q=term), term
+    assert listed(anna, q="123456789") == [ivan]
+    assert listed(anna, q="12345678") == []
+    assert listed(anna, q="xk9_AA") == []
+
+
+def test_a_contractor_with_many_channels_is_found_once(anna):
+    ivan = ContractorFactory()
+    ChannelFactory.create_batch(3, contractor=ivan, title="Дом")
+    assert listed(anna, q="дом") == [ivan]
+
+
+def test_the_page_costs_as_many_queries_whatever_the_contractor_owns(anna):
+    contractor = ContractorFactory()
+    SubscriptionFactory(contractor=contractor)
+    UsageCounterFactory(contractor=contractor)
+    ReferralLinkFactory(contractor=contractor)
+
+    def own(times: int) -> None:
+        ChannelFactory.create_batch(times, contractor=contractor)
+        GiftFactory.create_batch(times, contractor=contractor)
+        SubscriptionHistoryFactory.create_batch(times, contractor=contractor)
+        ReferralFactory.create_batch(times, referrer=contractor)
+        TeamMemberFactory.create_batch(times, owner_contractor=contractor)
+
+    own(1)
+    with CaptureQueriesContext(connection) as one:
+        anna.get(page(contractor))
+    own(30)
+    with CaptureQueriesContext(connection) as many:
+        response = anna.get(page(contractor))
+
+    assert len(many) == len(one)
+    content = response.content.decode()
+    for what in ("channels", "gifts", "subscription history", "referrals", "team members"):
+        assert f"All 31 {what}" in content
+
+
+def test_a_section_leads_to_the_whole_list_and_to_that_list_only(anna):
+    contractor = ContractorFactory()
+    ChannelFactory.create_batch(11, contractor=contractor)
+    ChannelFactory()
+
+    [channels, *rest] = anna.get(page(contractor)).context["sections"]
+
+    assert len(channels.result_list) == 10
+    whole = anna.get(channels.whole_url).context["cl"]
+    assert {channel.contractor_id for channel in whole.result_list} == {contractor.pk}
+    assert whole.result_count == 11
+
+
+def test_namesakes_are_told_apart_where_one_is_chosen(anna):
+    ContractorFactory(full_name="Иван Петров", username="ivan", tg_user_id=123456789)
+    ContractorFactory(full_name="Иван Петров", username=None, tg_user_id=None)
+    choice = {"app_label": "billing", "model_name": "gift", "field_name": "contractor", "term": "Иван"}
+
+    answer = anna.get(reverse("admin:autocomplete"), choice).json()["results"]
+
+    assert [found["text"] for found in answer] == ["Иван Петров", "Иван Петров, @ivan, 123456789"]
+
+
+def test_what_people_call_themselves_is_text_and_not_markup(anna):
+    contractor = ContractorFactory(full_name="<script>1</script>", username="<b>2</b>")
+    ChannelFactory(contractor=contractor, title="<i>3</i>")
+    channels = reverse("admin:core_channel_changelist")
+    for address in (LIST, page(contractor), channels, page(contractor) + "?q=<u>4</u>"):
+        content = anna.get(address).content.decode()
+        assert not [markup for markup in ("<script>1", "<b>2", "<i>3", "<u>4") if markup in content]
+
+
+def test_blocking_a_contractor_is_journaled(anna):
+    contractor = ContractorFactory(full_name="Иван")
+
+    anna.post(page(contractor), {"username": contractor.username, "full_name": "Иван", "status": "blocked"})
+
+    contractor.refresh_from_db()
+    assert contractor.status == Contractor.Status.BLOCKED
+    action = AdminAction.objects.get()
+    assert (action.action, action.target_type, action.target_id) == (
+        "contractor.changed",
+        "core.contractor",
+        contractor.pk,
+    )
+    assert action.payload == {"before": {"status": "active"}, "after": {"status": "blocked"}}
+
+
+def test_a_list_page_reads_only_its_own_rows(anna):
+    """The page's keys first: what is annotated and joined is computed for them alone, also on the last page."""
+    ContractorFactory.create_batch(60)
+    with CaptureQueriesContext(connection) as captured:
+        anna.get(LIST, {"p": 2})
+    [rows] = [query["sql"] for query in captured if "plan_code" in query["sql"]]
+    assert "OFFSET" not in rows
+    assert " IN (" in rows
