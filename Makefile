@@ -10,7 +10,7 @@ run: .venv/.running  ## the back office: database, daily jobs, admin on http://1
 	@$(MANAGE) first_start
 	@$(MANAGE) apply_gifts || true
 	@$(MANAGE) aggregate_stats || true
-	@$(MANAGE) runserver --noreload $(PORT)
+	@$(MANAGE) runserver --noreload --skip-checks $(PORT)
 
 test: .venv/.developing
 	@DEBUG=1 $(PYTHON) -m pytest

@@ -159,6 +159,7 @@ TEMPLATES = [
 
 ROOT_URLCONF = "smetabot.urls"
 WSGI_APPLICATION = "smetabot.wsgi.application"
+LOGIN_REDIRECT_URL = "admin:index"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
@@ -169,6 +170,7 @@ AUTH_PASSWORD_VALIDATORS = [
 
 USE_TZ = True
 TIME_ZONE = "UTC"
+FORMAT_MODULE_PATH = "smetabot.backoffice.formats"
 # The calendar of daily figures. How a moment is shown is another matter.
 DAY_ZONE = read("DAY_ZONE", zone, default=ZoneInfo("UTC"))
 
@@ -176,7 +178,7 @@ STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True
 
 # Cron starts in $HOME with an empty environment and knows no quoting of its own: a percent sign ends its line.
-CRONTAB_EXECUTABLE = shutil.which("crontab") or "/usr/bin/crontab"
+CRONTAB_EXECUTABLE = shutil.which("crontab") or "crontab"
 CRONTAB_COMMAND_PREFIX = f"cd {shlex.quote(str(BASE_DIR))} &&".replace("%", r"\%")
 CRONTAB_PYTHON_EXECUTABLE = shlex.quote(sys.executable).replace("%", r"\%")
 CRONTAB_DJANGO_MANAGE_PATH = "manage.py"

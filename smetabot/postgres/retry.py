@@ -2,8 +2,8 @@ import tenacity
 from django.db import InterfaceError, OperationalError, connection
 
 
-def drop_lost_connection() -> None:
-    """After an error: Django keeps a dead connection until someone closes it, and then makes a new one by itself."""
+def _drop_lost_connection(state: tenacity.RetryCallState) -> None:
+    """Django keeps a dead connection until someone closes it, and then makes a new one by itself."""
     if not connection.in_atomic_block and not connection.is_usable():
         connection.close()
 
@@ -18,6 +18,6 @@ retry_transient = tenacity.retry(
     retry=tenacity.retry_if_exception(_is_transient),
     stop=tenacity.stop_after_attempt(3),
     wait=tenacity.wait_random_exponential(multiplier=0.1, max=2),
-    before_sleep=lambda state: drop_lost_connection(),
+    before_sleep=_drop_lost_connection,
     reraise=True,
 )

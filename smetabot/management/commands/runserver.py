@@ -7,3 +7,4 @@ class Command(runserver.Command):
 
     def on_bind(self, server_port: int) -> None:
         self.stdout.write(f"Back office: http://{self.addr}:{server_port}/admin/  (Ctrl-C ends it)")
+        self.stdout.flush()
