@@ -113,7 +113,7 @@ def test_a_client_outlives_their_invite(contractor):
 
 
 def test_a_plan_in_use_cannot_be_deleted(contractor):
-    assert 'violates foreign key constraint "subscriptions_plan_id' in refused(
+    assert 'foreign key constraint "subscriptions_plan_id' in refused(
         "DELETE FROM billing.plans WHERE code = 'FREE'"
     )
 
@@ -148,7 +148,7 @@ def test_the_journal_is_append_only(statement):
 
 def test_a_member_of_staff_with_a_journal_cannot_be_deleted():
     bot.run("INSERT INTO admin.admin_actions (admin_id, action) SELECT id, 'gift.queued' FROM admin.admin_users")
-    assert "violates foreign key constraint" in refused("DELETE FROM admin.admin_users")
+    assert "foreign key constraint" in refused("DELETE FROM admin.admin_users")
 
 
 @pytest.mark.parametrize(
