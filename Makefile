@@ -1,7 +1,7 @@
 PORT ?= 8000
 PYTHON := .venv/bin/python
 MANAGE := $(PYTHON) manage.py
-INSTALL := $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-input
+INSTALL := $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-input --use-pep517
 
 .PHONY: run test check format stop reset cron cron-off
 
