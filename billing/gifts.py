@@ -2,7 +2,6 @@
 
 import datetime as dt
 from dataclasses import dataclass, field
-from itertools import islice
 
 from django.db import DatabaseError, connection, transaction
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
@@ -13,13 +12,20 @@ from smetabot.postgres.retry import retry_transient
 
 # Each contractor's oldest pending gift, in one statement. The bot takes no lock: a paid webhook may write the
 # subscription after our snapshot. So whether it is live is asked again of the row being overwritten, and only a gift
-# whose subscription came back is marked and recorded.
+# whose subscription came back is marked and recorded. The gift's own lock is against plain SQL that withdraws it
+# meanwhile. Unnested, so that the planner knows how many contractors there are, however stale its statistics.
 APPLY_OLDEST = """
     WITH oldest AS (
-        SELECT DISTINCT ON (contractor_id) id, contractor_id, plan_id, days
-        FROM billing.gifts_queue
-        WHERE contractor_id = ANY(%(contractors)s) AND applied_at IS NULL AND withdrawn_at IS NULL
-        ORDER BY contractor_id, queued_at, id
+        SELECT gift.id, gift.contractor_id, gift.plan_id, gift.days
+        FROM unnest(%(contractors)s::bigint[]) AS contractor (id)
+        CROSS JOIN LATERAL (
+            SELECT id, contractor_id, plan_id, days
+            FROM billing.gifts_queue
+            WHERE contractor_id = contractor.id AND applied_at IS NULL AND withdrawn_at IS NULL
+            ORDER BY queued_at, id
+            LIMIT 1
+            FOR NO KEY UPDATE
+        ) AS gift
     ), started AS (
         INSERT INTO billing.subscriptions AS current (contractor_id, plan_id, status, source, starts_at, expires_at)
         SELECT contractor_id, plan_id, 'active', 'gift', %(now)s, %(now)s + make_interval(days => days)
@@ -72,58 +78,63 @@ class GiftRun:
 def apply_gifts(*, now: dt.datetime, batch_size: int = 1000) -> GiftRun:
     """Start the oldest pending gift of every contractor who is not blocked and has no live paid subscription.
 
-    Each contractor is handled once. Runs share the work: one passes over what another holds, then, at its end, waits
-    for it, so that whichever run ends has left nothing that was due.
+    A run handles each contractor once; a gift of FREE makes nothing paid live, so the next run starts the one after it.
+    Runs share the work: one passes over what another holds, then, at its end, waits for it, so that whichever run ends
+    has left nothing that was due.
     """
     run = GiftRun()
-    contractors = iter(_due(now=now).order_by("pk").values_list("pk", flat=True))
+    due = _due(now=now)
     held: list[int] = []
-    while batch := list(islice(contractors, batch_size)):
-        held += _apply(batch, now=now, run=run)
+    for start in range(0, len(due), batch_size):
+        held += _apply(due[start : start + batch_size], now=now, run=run)
     for start in range(0, len(held), batch_size):
         _apply(held[start : start + batch_size], now=now, run=run, wait=True)
-    left = _with_pending_gift().aggregate(
-        waiting=Count("pk", filter=_has_live_paid(now=now)),
-        blocked=Count("pk", filter=Q(status=Contractor.Status.BLOCKED)),
-    )
-    run.waiting, run.blocked = left["waiting"], left["blocked"]
+    run.waiting, run.blocked = _left(now=now)
     return run
 
 
-def _apply(contractors: list[int], *, now: dt.datetime, run: GiftRun, wait: bool = False) -> set[int]:
+def _apply(contractors: list[int], *, now: dt.datetime, run: GiftRun, wait: bool = False) -> list[int]:
     """As one set; when the database refuses it, one by one, setting apart who is at fault. Returns who is held."""
     try:
-        applied, held = _apply_set(contractors, now=now, wait=wait)
+        applied, held = _apply_set_patiently(contractors, now=now, wait=wait)
         run.applied += applied
         return held
-    except DatabaseError as error:
+    except DatabaseError:
         if not connection.is_usable():
             raise
-        if len(contractors) == 1:
-            run.refused += _refusals(contractors[0], reason=str(error).partition("\n")[0])
-            return set()
-    return set().union(*(_apply([contractor], now=now, run=run, wait=wait) for contractor in contractors))
+    for contractor in contractors:
+        try:
+            # Nobody is waited for any more: a transaction that hangs may hold all of them.
+            applied, held = _apply_set([contractor], now=now, wait=False, patience="100ms")
+            run.applied += applied
+            reason = "another transaction holds the contractor" if held else None
+        except DatabaseError as error:
+            if not connection.is_usable():
+                raise
+            reason = str(error).partition("\n")[0]
+        if reason:
+            run.refused += _refusals(contractor, reason=reason)
+    return []
 
 
-@retry_transient
-def _apply_set(contractors: list[int], *, now: dt.datetime, wait: bool) -> tuple[int, set[int]]:
+def _apply_set(contractors: list[int], *, now: dt.datetime, wait: bool, patience: str = "1s") -> tuple[int, list[int]]:
+    """In one transaction. Returns how many gifts were applied, and the contractors passed over as held by others."""
     with transaction.atomic(), connection.cursor() as cursor:
         # A webhook or a colleague holds a row for milliseconds; one that hangs must not hang the run.
-        cursor.execute("SET LOCAL lock_timeout = '2s'")
+        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [patience])
+        wanted = Contractor.objects.filter(pk__in=contractors).exclude(status=Contractor.Status.BLOCKED).order_by("pk")
         # What runs contend for is the contractor. Locking gifts instead lets a second run take the next gift.
-        locked = list(
-            Contractor.objects.filter(pk__in=contractors)
-            .exclude(status=Contractor.Status.BLOCKED)
-            .order_by("pk")
-            .select_for_update(no_key=True, skip_locked=not wait)
-            .values_list("pk", flat=True)
-        )
+        locked = list(wanted.select_for_update(no_key=True, skip_locked=not wait).values_list("pk", flat=True))
         # A statement of its own: its snapshot is younger than the locks.
         cursor.execute(APPLY_OLDEST, {"contractors": locked, "now": now, "paid": list(Plan.PAID)})
         applied = cursor.rowcount
         # A deferred constraint speaks here, where it can still be pinned on a contractor, and not at the commit.
         connection.check_constraints()
-    return applied, set(contractors).difference(locked)
+        held = set(wanted.values_list("pk", flat=True)).difference(locked) if len(locked) < len(contractors) else ()
+    return applied, sorted(held)
+
+
+_apply_set_patiently = retry_transient(_apply_set)
 
 
 def _refusals(contractor: int, *, reason: str) -> list[Refusal]:
@@ -131,8 +142,20 @@ def _refusals(contractor: int, *, reason: str) -> list[Refusal]:
     return [Refusal(contractor, gift, reason) for gift in oldest.values_list("pk", flat=True)]
 
 
-def _due(*, now: dt.datetime) -> QuerySet[Contractor]:
-    return _with_pending_gift().exclude(status=Contractor.Status.BLOCKED).exclude(_has_live_paid(now=now))
+@retry_transient
+def _due(*, now: dt.datetime) -> list[int]:
+    due = _with_pending_gift().exclude(status=Contractor.Status.BLOCKED).exclude(_has_live_paid(now=now))
+    return list(due.order_by("pk").values_list("pk", flat=True))
+
+
+@retry_transient
+def _left(*, now: dt.datetime) -> tuple[int, int]:
+    """Contractors with a pending gift: those who wait behind a live paid subscription, and those who are blocked."""
+    left = _with_pending_gift().aggregate(
+        waiting=Count("pk", filter=_has_live_paid(now=now)),
+        blocked=Count("pk", filter=Q(status=Contractor.Status.BLOCKED)),
+    )
+    return left["waiting"], left["blocked"]
 
 
 def _with_pending_gift() -> QuerySet[Contractor]:

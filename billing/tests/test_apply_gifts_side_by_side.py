@@ -122,6 +122,45 @@ def test_a_transaction_that_hangs_holds_up_its_own_contractor_only(manage, colle
     assert counts(manage("apply_gifts", "--json"))["applied"] == 1
 
 
+def test_a_colleague_who_hangs_holds_up_the_run_for_seconds_and_not_for_each_contractor(manage, colleague):
+    held, free = GiftFactory.create_batch(20), GiftFactory()
+    with colleague.cursor() as cursor:
+        cursor.execute(
+            "SELECT FROM core.contractors WHERE id = ANY(%s) FOR UPDATE", [[gift.contractor_id for gift in held]]
+        )
+    out, err = (run := manage("apply_gifts", "--json")).communicate(timeout=30)
+    assert (run.returncode, json.loads(out)["applied"], json.loads(out)["failed"]) == (1, 1, 20)
+    assert err.count("another transaction holds the contractor") == 20
+    assert Gift.objects.exclude(applied_at=None).get() == free
+
+
+@pytest.mark.parametrize(
+    "change", ["DELETE FROM billing.gifts_queue", "UPDATE billing.gifts_queue SET withdrawn_at = now()"]
+)
+def test_a_gift_that_plain_sql_takes_away_meanwhile_leaves_no_trace(manage, colleague, wait_for_lock, change):
+    gift = GiftFactory()
+    with colleague.cursor() as cursor:
+        cursor.execute(change)
+    run = manage("apply_gifts", "--json")
+    wait_for_lock()
+    colleague.commit()
+    assert counts(run)["applied"] == 0
+    assert not Subscription.objects.filter(contractor=gift.contractor_id).exists()
+    assert not SubscriptionHistory.objects.exists()
+
+
+def test_the_next_gift_is_applied_when_plain_sql_takes_the_oldest_away(manage, colleague, wait_for_lock):
+    oldest = GiftFactory()
+    next_one = GiftFactory(contractor=oldest.contractor)
+    with colleague.cursor() as cursor:
+        cursor.execute("UPDATE billing.gifts_queue SET withdrawn_at = now() WHERE id = %s", [oldest.pk])
+    run = manage("apply_gifts", "--json")
+    wait_for_lock()
+    colleague.commit()
+    assert counts(run)["applied"] == 1
+    assert SubscriptionHistory.objects.get().gift == next_one
+
+
 def test_a_run_waits_at_its_end_for_a_contractor_that_a_colleague_holds(manage, colleague, wait_for_lock):
     held, other = GiftFactory.create_batch(2)
     with colleague.cursor() as cursor:
