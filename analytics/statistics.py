@@ -4,16 +4,17 @@ import datetime as dt
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 
 from smetabot.postgres.retry import retry_transient
 
+# In both statements KEY SHARE keeps what the bot deletes meanwhile from failing all of it at a foreign key. The order
+# is one that no index has, so everything is read before the first row is written: planned on an empty table, look-ups
+# in it are scans, and over the rows being written they would take hours.
+
 # A row only where the total differs from the newest row before the day, and never before a publication's newest row.
-# KEY SHARE keeps a publication that the bot deletes meanwhile from failing the whole statement at its foreign key.
-# The order is one that no index has, so all is read before the first row is written: planned on an empty table, the
-# look-ups of the newest row are scans, and over the rows being written they would take hours.
 SNAPSHOT_VIEWS = """
-    INSERT INTO analytics.views_daily AS today (publication_id, collected_at, views)
+    INSERT INTO analytics.views_daily (publication_id, collected_at, views)
     SELECT publication.id, %(day)s, publication.views
     FROM core.publications AS publication
     LEFT JOIN LATERAL (
@@ -23,6 +24,7 @@ SNAPSHOT_VIEWS = """
     ) AS newest ON true
     WHERE NOT publication.deleted
         AND coalesce(newest.collected_at <= %(day)s, true)
+        AND (newest.collected_at, newest.views) IS DISTINCT FROM (%(day)s, publication.views)
         AND publication.views IS DISTINCT FROM coalesce(
             CASE WHEN newest.collected_at = %(day)s THEN (
                 SELECT views FROM analytics.views_daily
@@ -32,14 +34,12 @@ SNAPSHOT_VIEWS = """
     ORDER BY publication.id + 0
     FOR KEY SHARE OF publication
     ON CONFLICT (publication_id, collected_at) DO UPDATE SET views = excluded.views
-    WHERE today.views IS DISTINCT FROM excluded.views
 """
 
 RECOUNT_CHANNELS = """
-    INSERT INTO analytics.channel_stats AS stats
+    INSERT INTO analytics.channel_stats
         (channel_id, files_count, views_total, clients_total, blocked_total, last_updated)
-    SELECT channel.id, coalesce(files.files, 0), coalesce(files.views, 0),
-        coalesce(people.clients, 0), coalesce(people.blocked, 0), %(now)s
+    SELECT channel.id, counted.files, counted.views, counted.clients, counted.blocked, %(now)s
     FROM core.channels AS channel
     LEFT JOIN (
         SELECT channel_id, count(*) AS files, sum(views) AS views
@@ -49,15 +49,19 @@ RECOUNT_CHANNELS = """
         SELECT channel_id, count(*) AS clients, count(*) FILTER (WHERE blocked) AS blocked
         FROM core.clients GROUP BY channel_id
     ) AS people ON people.channel_id = channel.id
-    ORDER BY channel.id
+    CROSS JOIN LATERAL (
+        SELECT coalesce(files.files, 0) AS files, coalesce(files.views, 0) AS views,
+            coalesce(people.clients, 0) AS clients, coalesce(people.blocked, 0) AS blocked
+    ) AS counted
+    LEFT JOIN analytics.channel_stats AS stats ON stats.channel_id = channel.id
+    WHERE (stats.files_count, stats.views_total, stats.clients_total, stats.blocked_total)
+        IS DISTINCT FROM (counted.files, counted.views, counted.clients, counted.blocked)
+    ORDER BY channel.id + 0
     FOR KEY SHARE OF channel
     ON CONFLICT (channel_id) DO UPDATE
     SET files_count = excluded.files_count, views_total = excluded.views_total,
         clients_total = excluded.clients_total, blocked_total = excluded.blocked_total,
         last_updated = excluded.last_updated
-    WHERE (stats.files_count, stats.views_total, stats.clients_total, stats.blocked_total)
-        IS DISTINCT FROM
-        (excluded.files_count, excluded.views_total, excluded.clients_total, excluded.blocked_total)
 """
 
 
@@ -73,6 +77,8 @@ def recount_channels(*, now: dt.datetime) -> int:
 
 @retry_transient
 def _execute(sql: str, params: dict[str, Any]) -> int:
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
+        # Of two runs at once the second counts after the first: with an older snapshot it would bring old numbers back.
+        cursor.execute("SELECT pg_advisory_xact_lock('analytics.channel_stats'::regclass::oid::bigint)")
         cursor.execute(sql, params)
         return cursor.rowcount

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from analytics.factories import ViewsDailyFactory
 from analytics.models import ChannelStats, ViewsDaily
-from analytics.statistics import recount_channels, snapshot_views
+from analytics.statistics import RECOUNT_CHANNELS, SNAPSHOT_VIEWS, recount_channels, snapshot_views
 from core.factories import ChannelFactory, ClientFactory, PublicationFactory
 
 pytestmark = pytest.mark.django_db
@@ -112,13 +112,29 @@ def test_a_wrong_row_is_set_right():
     assert ChannelStats.objects.values_list("files_count", "blocked_total").get() == (0, 0)
 
 
-def test_a_step_is_one_statement_however_many_channels():
-    for publication in PublicationFactory.create_batch(20, views=3):
-        ClientFactory(channel=publication.channel)
-    with CaptureQueriesContext(connection) as queries:
-        snapshot_views(now=NOW)
-        recount_channels(now=NOW)
-    assert len(queries) == 2
+def test_the_number_of_statements_does_not_grow_with_the_channels():
+    queries = []
+    for channels in (1, 20):
+        for publication in PublicationFactory.create_batch(channels, views=3):
+            ClientFactory(channel=publication.channel)
+        with CaptureQueriesContext(connection) as captured:
+            snapshot_views(now=NOW)
+            recount_channels(now=NOW)
+        queries.append(len(captured))
+    assert queries[0] == queries[1]
+
+
+@pytest.mark.parametrize("sql", [SNAPSHOT_VIEWS, RECOUNT_CHANNELS], ids=["views", "channels"])
+def test_everything_is_read_before_the_first_row_is_written(sql):
+    """Else a look-up that was planned for an empty table scans the rows being written, again and again."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}", {"day": TODAY, "now": NOW})
+        node = cursor.fetchone()[0][0]["Plan"]
+    above = set()
+    while node["Node Type"] != "Sort":
+        above.add(node["Node Type"])
+        (node,) = node["Plans"]
+    assert above == {"ModifyTable", "Subquery Scan", "LockRows"}
 
 
 def test_the_command_counts_the_rows_it_wrote(capsys):

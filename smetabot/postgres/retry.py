@@ -16,8 +16,9 @@ def _is_transient(error: BaseException) -> bool:
 # For a function that is one whole transaction: it runs again from its start.
 retry_transient = tenacity.retry(
     retry=tenacity.retry_if_exception(_is_transient),
-    stop=tenacity.stop_after_attempt(3),
-    wait=tenacity.wait_random_exponential(multiplier=0.1, max=2),
+    # Some seconds in all: a server that restarts is back by then.
+    stop=tenacity.stop_after_attempt(5),
+    wait=tenacity.wait_exponential_jitter(multiplier=0.2, max=2, jitter=0.2),
     before_sleep=_drop_lost_connection,
     reraise=True,
 )
