@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 import environ
@@ -23,7 +23,11 @@ DOTENV = BASE_DIR / ".env"
 
 env = environ.Env()
 if DOTENV.exists():
-    for number, line in enumerate(DOTENV.read_text("utf-8").splitlines(), 1):
+    try:
+        lines = DOTENV.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ImproperlyConfigured(f".env cannot be read as text in UTF-8: {error}") from error
+    for number, line in enumerate(lines, 1):
         # django-environ skips such a line, which would quietly run on another database.
         if line.strip() and not re.match(r"#|(export )?[A-Za-z_0-9]+=", line):
             raise ImproperlyConfigured(f".env, line {number}: write NAME=value, with no space around the equals sign.")
@@ -36,7 +40,9 @@ VARIABLES: list[str] = []
 def read(name: str, cast: Callable[[str], Any], default: Any) -> Any:
     """The variable, or `default` when it is unset or empty. `cast` refuses a value with a ValueError that names it."""
     VARIABLES.append(name)
-    value = env.str(name, default="").strip()
+    # Not env.str(): it takes a value that begins with a dollar sign for the name of another variable, and a random
+    # SECRET_KEY may begin so.
+    value = env.ENVIRON.get(name, "").strip()
     try:
         return cast(value) if value else default
     except ValueError as error:
@@ -52,7 +58,7 @@ def boolean(value: str) -> bool:
 
 
 def hosts(value: str) -> list[str]:
-    names = [name.strip() for name in value.split(",")]
+    names = [name.strip() for name in value.split(",") if name.strip()]
     if wrong := [name for name in names if not re.fullmatch(r"\*|\.?[\w.-]+|\[[0-9a-fA-F:.]+\]", name)]:
         raise ValueError(f"{wrong[0]!r} is no host name; write names separated by commas, without https:// and port")
     return names
@@ -65,9 +71,12 @@ def database(value: str) -> dict[str, Any]:
         config = environ.Env.db_url_config(value, engine="smetabot.postgres")
     except (ValueError, KeyError, TypeError):
         raise ValueError(expected) from None
-    if urlsplit(value).scheme not in ("postgres", "postgresql") or not config.get("NAME"):
+    if urlsplit(value).scheme not in ("postgres", "postgresql"):
         raise ValueError(f"{expected}; it is PostgreSQL only")
-    return config
+    # A slash or an at sign in the name is one that the password should have had percent-encoded.
+    if not config["NAME"] or set("/@") & set(config["NAME"]) or isinstance(config.get("CONN_MAX_AGE"), str):
+        raise ValueError(expected)
+    return config | {"HOST": unquote(config["HOST"])}
 
 
 def zone(value: str) -> ZoneInfo:
@@ -182,6 +191,8 @@ CRONTAB_EXECUTABLE = shutil.which("crontab") or "crontab"
 CRONTAB_COMMAND_PREFIX = f"cd {shlex.quote(str(BASE_DIR))} &&".replace("%", r"\%")
 CRONTAB_PYTHON_EXECUTABLE = shlex.quote(sys.executable).replace("%", r"\%")
 CRONTAB_DJANGO_MANAGE_PATH = "manage.py"
+# What a job has to say on success stands in admin.job_runs; cron mails what is on stderr.
+CRONTAB_COMMAND_SUFFIX = "> /dev/null"
 # The mark of this checkout's lines: two clones under one account do not remove each other's.
 CRONTAB_COMMENT = f"smetabot in {BASE_DIR}"
 CRONJOBS = [
@@ -195,8 +206,6 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "loggers": {
-        # django-crontab swallows a job's failure and only logs it; on stderr, cron mails it.
-        "django_crontab": {"handlers": ["stderr"], "level": "WARNING"},
         "django.request": {"handlers": ["stderr"], "level": "ERROR", "propagate": False},
     },
 }

@@ -77,3 +77,26 @@ def test_an_installed_line_runs_its_job_in_crons_empty_environment(python, cron,
         ("apply_gifts", "done"),
         ("aggregate_stats", "done"),
     }
+
+
+@pytest.mark.django_db(transaction=True)
+def test_under_cron_a_failed_job_says_one_line_and_exits_with_its_code(python, cron, checkout):
+    path, table = cron
+    python("manage.py", "crontab", "add", PATH=path)
+    (checkout / ".env").write_text("DATABASE_URL=postgres://postgres@127.0.0.1:1/nowhere\nDEBUG=1\n")
+    result = subprocess.run(["/bin/sh", "-c", commands(table)[0]], env={"HOME": "/"}, capture_output=True, text=True)
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert result.stderr.startswith("CommandError: No database: ")
+
+
+def test_a_line_from_before_an_update_says_what_to_do(python):
+    result = python("manage.py", "crontab", "run", "0123456789abcdef0123456789abcdef")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == "CommandError: This line of cron is out of date: install the jobs anew with `make cron`.\n"
+
+
+def test_a_fault_in_a_page_of_the_admin_does_not_keep_cron_from_its_jobs(python, checkout):
+    with open(checkout / "billing" / "admin.py", "a") as admin:
+        admin.write("\nPlanAdmin.list_display = ['nonsense']\n")
+    assert "admin.E108" in python("manage.py", "check").stderr
+    assert "out of date" in python("manage.py", "crontab", "run", "x").stderr

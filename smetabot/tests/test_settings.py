@@ -110,6 +110,9 @@ def test_an_empty_variable_is_an_unset_one(configured):
         ("DATABASE_URL", "smetabot", "write postgres://USER:PASSWORD@HOST:PORT/NAME"),
         ("DATABASE_URL", "postgres://u@h:port/n", "write postgres://USER:PASSWORD@HOST:PORT/NAME"),
         ("DATABASE_URL", "postgres://u@h", "write postgres://USER:PASSWORD@HOST:PORT/NAME"),
+        ("DATABASE_URL", "postgres://u:12/ss@h/n", "write postgres://USER:PASSWORD@HOST:PORT/NAME"),
+        ("DATABASE_URL", "postgres://u@h/n?CONN_MAX_AGE=long", "write postgres://USER:PASSWORD@HOST:PORT/NAME"),
+        ("DATABASE_URL", "$OTHER_URL", "it is PostgreSQL only"),
         ("DATABASE_URL", "sqlite:///db.sqlite3", "it is PostgreSQL only"),
         ("DATABASE_URL", "mysql://u:p@h/n", "it is PostgreSQL only"),
     ],
@@ -118,6 +121,26 @@ def test_a_malformed_value_is_refused_in_one_line(refusal, name, value, says):
     line = refusal(**{name: value})
     assert line.startswith(f"Configuration: {name}: ")
     assert says in line
+
+
+@pytest.mark.parametrize("url", ["postgres://u@%2Frun%2Fpg/n", "postgres://u@/n?host=/run/pg", "postgres:////run/pg/n"])
+def test_a_database_on_a_unix_socket_has_its_folder_for_a_host(configured, url):
+    database = configured("DATABASES", DATABASE_URL=url, DEBUG="1")["DATABASES"]["default"]
+    assert (database["HOST"] or database["OPTIONS"]["host"], database["NAME"]) == ("/run/pg", "n")
+
+
+def test_a_password_is_percent_decoded(configured):
+    database = configured("DATABASES", DATABASE_URL="postgres://u:p%40ss%2Fw%23@h/n", DEBUG="1")["DATABASES"]["default"]
+    assert database["PASSWORD"] == "p@ss/w#"
+
+
+def test_a_secret_key_may_begin_with_a_dollar_sign(configured):
+    assert configured("SECRET_KEY", SECRET_KEY="$ecret")["SECRET_KEY"] == "$ecret"
+
+
+def test_dotenv_in_another_encoding_is_refused(checkout, refusal):
+    (checkout / ".env").write_bytes("# Настройки".encode("cp1251"))
+    assert ".env cannot be read as text in UTF-8" in refusal()
 
 
 def test_a_refused_url_does_not_show_its_password(refusal):
