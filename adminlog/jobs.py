@@ -16,26 +16,25 @@ from adminlog.models import JobRun
 from smetabot.postgres.retry import retry_transient
 
 
-def moment(text: str) -> dt.datetime:
-    """Argument type: an ISO 8601 time with its zone."""
+def moment(value: str | dt.datetime) -> dt.datetime:
+    """Argument type: an ISO 8601 time with its zone, in UTC. Years 2 to 9998, which any zone can still show."""
     try:
-        value = dt.datetime.fromisoformat(text)
-        if timezone.is_aware(value):
-            return value.astimezone(dt.UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise argparse.ArgumentTypeError(f"{text!r} is no time with a zone; write 2026-01-31T09:00:00Z")
-
-
-def positive(text: str) -> int:
-    """Argument type: a whole number from 1."""
-    try:
-        value = int(text)
+        time = dt.datetime.fromisoformat(value) if isinstance(value, str) else value
+        if timezone.is_aware(time) and 1 < time.year < 9999:
+            return time.astimezone(dt.UTC)
     except ValueError:
-        value = 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
-    return value
+        pass
+    raise argparse.ArgumentTypeError(f"{str(value)!r} is no time with a zone; write 2026-01-31T09:00:00Z")
+
+
+def positive(value: str | int) -> int:
+    """Argument type: a whole number from 1 to a million."""
+    try:
+        if 1 <= (number := int(value)) <= 1_000_000:
+            return number
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{str(value)!r} is not a whole number from 1 to 1000000")
 
 
 def one_line(error: BaseException) -> str:
@@ -76,13 +75,19 @@ class JobCommand(BaseCommand):
         parser.add_argument("--now", type=moment, help="the moment to work at, such as 2026-01-31T09:00:00Z")
         parser.add_argument("--json", action="store_true", help="print the counts as one JSON object")
 
-    def handle(self, *, dry_run: bool, now: dt.datetime | None, json: bool, **options: Any) -> None:
+    def handle(self, *, dry_run: bool, now: str | dt.datetime | None, json: bool, **options: Any) -> None:
+        try:
+            given = moment(now) if now is not None else None
+        except argparse.ArgumentTypeError as error:  # from call_command, which takes any value
+            raise CommandError(str(error), returncode=2) from error
         require_migrated_database()
         name = type(self).__module__.rpartition(".")[2]
-        job_run = None if dry_run else JobRun.objects.create(command=name, now=now)
+        job_run: JobRun | None = None
         try:
+            if not dry_run:
+                job_run = JobRun.objects.create(command=name, now=given)
             with transaction.atomic() if dry_run else nullcontext():
-                report = self.run(now=now or timezone.now(), **options)
+                report = self.run(now=given or timezone.now(), **options)
                 if dry_run:
                     transaction.set_rollback(True)
         except Exception as error:

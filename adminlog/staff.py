@@ -13,12 +13,17 @@ from adminlog.models import AdminUser
 def add_owner(*, username: str, tg_user_id: int) -> str:
     """Make a login that may do everything, with its row among the staff. Returns the password, kept nowhere else.
 
-    IntegrityError when the username or the Telegram id is taken.
+    ValidationError when the username or the Telegram id is taken or malformed.
     """
     password = secrets.token_urlsafe(12)
+    login = get_user_model()(username=username, is_staff=True, is_superuser=True)
+    login.set_password(password)
+    admin_user = AdminUser(tg_user_id=tg_user_id, username=username, role=AdminUser.Role.OWNER, login=login)
     with transaction.atomic():
-        login = get_user_model().objects.create_superuser(username=username, password=password)
-        AdminUser.objects.create(tg_user_id=tg_user_id, username=username, role=AdminUser.Role.OWNER, login=login)
+        login.full_clean()
+        login.save()
+        admin_user.full_clean()
+        admin_user.save()
     return password
 
 

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from django.core.management import get_commands, load_command_class
+from django.core.management import CommandError, call_command, get_commands, load_command_class
 from django.db import connection
 
 from adminlog.jobs import JobCommand
@@ -15,6 +15,9 @@ JOBS = [
     for name, app in get_commands().items()
     if app in OURS and isinstance(load_command_class(app, name), JobCommand)
 ]
+
+# Without any, each test here would be skipped.
+assert "apply_gifts" in JOBS
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.parametrize("job", JOBS)]
 
@@ -57,7 +60,9 @@ def test_a_dry_run_is_not_recorded(manage, job):
     assert not JobRun.objects.exists()
 
 
-@pytest.mark.parametrize("now", ["2026-01-31T09:00:00", "2026-01-31", "yesterday", "", "0001-01-01T00:00:00+14:00"])
+@pytest.mark.parametrize(
+    "now", ["2026-01-31T09:00:00", "2026-01-31", "yesterday", "", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59Z"]
+)
 def test_a_clock_without_a_zone_or_sense_is_refused(refused, job, now):
     assert "is no time with a zone" in refused(job, "--now", now)
 
@@ -85,3 +90,33 @@ def test_on_an_unmigrated_database_it_says_what_to_do(refused, job, test_databas
 
 def test_malformed_configuration_is_one_line(refused, job):
     assert refused(job, DEBUG="maybe") == "Configuration: DEBUG: 'maybe' is neither 1 nor 0.\n"
+
+
+def test_a_read_only_database_is_one_line_and_not_done(manage, job, test_database_url):
+    url = f"{test_database_url}&options=-c%20default_transaction_read_only%3Don"
+    out, err = (run := manage(job, "--json", DATABASE_URL=url)).communicate(timeout=60)
+    assert (run.returncode, out) == (1, "")
+    assert err.count("\n") == 1
+    assert "read-only transaction" in err
+
+
+def test_a_clock_that_call_command_is_given_is_held_to_the_same_rule(job):
+    with pytest.raises(CommandError, match="is no time with a zone") as refused:
+        call_command(job, now="2026-01-31T09:00:00")
+    assert refused.value.returncode == 2
+
+
+def test_a_run_that_breaks_off_is_recorded_as_failed(manage, job):
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE core.contractors RENAME TO elsewhere")
+        cursor.execute("ALTER TABLE core.channels RENAME TO nowhere")
+    try:
+        out, err = (run := manage(job)).communicate(timeout=60)
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE core.elsewhere RENAME TO contractors")
+            cursor.execute("ALTER TABLE core.nowhere RENAME TO channels")
+    assert (run.returncode, out, err.count("\n")) == (1, "", 1)
+    recorded = JobRun.objects.get()
+    assert (recorded.outcome, recorded.finished_at is not None) == ("failed", True)
+    assert "does not exist" in recorded.error

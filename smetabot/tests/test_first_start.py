@@ -46,8 +46,19 @@ def test_an_owner_is_added_when_asked_for(manage, client):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_taken_login_is_refused_in_one_line(manage):
-    for _ in range(2):
-        out, err = (run := manage("add_admin", "anna", "--tg-user-id", "5")).communicate(timeout=60)
-    assert (run.returncode, out) == (1, "")
-    assert err == "CommandError: The username anna or the Telegram id 5 is taken.\n"
+@pytest.mark.parametrize(
+    ("username", "tg_user_id", "says"),
+    [
+        ("anna", "6", "A user with that username already exists."),
+        ("boris", "5", "Staff member with this Telegram id already exists."),
+        ("boris", "99999999999999999999", "is less than or equal to 9223372036854775807"),
+        ("", "6", "This field cannot be blank."),
+        ("b" * 200, "6", "at most 150 characters"),
+    ],
+)
+def test_a_login_that_cannot_be_is_refused_in_one_line(manage, django_user_model, username, tg_user_id, says):
+    manage("add_admin", "anna", "--tg-user-id", "5").communicate(timeout=60)
+    out, err = (run := manage("add_admin", username, "--tg-user-id", tg_user_id)).communicate(timeout=60)
+    assert (run.returncode, out, err.count("\n")) == (2, "", 1)
+    assert says in err
+    assert django_user_model.objects.count() == 1

@@ -113,9 +113,7 @@ def test_a_client_outlives_their_invite(contractor):
 
 
 def test_a_plan_in_use_cannot_be_deleted(contractor):
-    assert 'foreign key constraint "subscriptions_plan_id' in refused(
-        "DELETE FROM billing.plans WHERE code = 'FREE'"
-    )
+    assert 'foreign key constraint "subscriptions_plan_id' in refused("DELETE FROM billing.plans WHERE code = 'FREE'")
 
 
 @pytest.mark.parametrize(

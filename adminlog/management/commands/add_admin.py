@@ -1,7 +1,7 @@
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import IntegrityError
 
 from adminlog.jobs import require_migrated_database
 from adminlog.staff import add_owner
@@ -18,6 +18,6 @@ class Command(BaseCommand):
         require_migrated_database()
         try:
             password = add_owner(username=username, tg_user_id=tg_user_id)
-        except IntegrityError as error:
-            raise CommandError(f"The username {username} or the Telegram id {tg_user_id} is taken.") from error
+        except ValidationError as error:
+            raise CommandError(" ".join(error.messages), returncode=2) from error
         self.stdout.write(f"Login {username}, password {password} (shown only now)")
