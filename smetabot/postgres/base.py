@@ -4,27 +4,31 @@ from pathlib import Path
 from django.db.backends.postgresql import base
 from django.db.backends.postgresql.psycopg_any import BaseTzLoader  # type: ignore[import-untyped]
 from psycopg import DataError, adapt
+from psycopg.types.datetime import DateLoader
 
 from .features import DatabaseFeatures
 from .introspection import DatabaseIntrospection
 from .operations import DatabaseOperations
 from .schema import DatabaseSchemaEditor
 
-# A day inside of what Python can hold, so that a far date can still be shown in any time zone.
-FAR_PAST = dt.datetime.min + dt.timedelta(days=1)
-FAR_FUTURE = dt.datetime.max - dt.timedelta(days=1)
+# So far inside of what Python can hold that any time zone can show it: none is more than 14 hours ahead of UTC, and
+# before there were time zones some local times were 16 hours behind.
+FAR_PAST = dt.datetime.min + dt.timedelta(hours=16)
+FAR_FUTURE = dt.datetime.max - dt.timedelta(hours=14)
 
 
-class BoundedTzLoader(BaseTzLoader):
+def bounded(loader, past, future):
     """Reads infinity, years after 9999 and years BC as far dates: one such row must not take the whole list away."""
 
-    def load(self, data):
-        try:
-            return super().load(data)
-        except DataError:
-            text = bytes(data)
-            bound = FAR_PAST if text.startswith(b"-") or text.endswith(b"BC") else FAR_FUTURE
-            return bound.replace(tzinfo=self.timezone)
+    class BoundedLoader(loader):
+        def load(self, data):
+            try:
+                return min(max(past, super().load(data)), future)
+            except DataError:
+                text = bytes(data)
+                return past if text.startswith(b"-") or text.endswith(b"BC") else future
+
+    return BoundedLoader
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -37,9 +41,13 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def get_connection_params(self):
         params = super().get_connection_params()
-        loader = type("TzLoader", (BoundedTzLoader,), {"timezone": self.timezone})
+        zone = self.timezone
+        loader = type("TzLoader", (BaseTzLoader,), {"timezone": zone})
         params["context"] = adapters = adapt.AdaptersMap(params["context"])
-        adapters.register_loader("timestamptz", loader)
+        adapters.register_loader("date", bounded(DateLoader, dt.date.min, dt.date.max))
+        adapters.register_loader(
+            "timestamptz", bounded(loader, FAR_PAST.replace(tzinfo=zone), FAR_FUTURE.replace(tzinfo=zone))
+        )
         return params
 
     def get_new_connection(self, conn_params):

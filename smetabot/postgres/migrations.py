@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+from django.db import ProgrammingError, transaction
 from django.db.backends.utils import split_identifier
 from django.db.migrations.operations.base import Operation, OperationCategory
+from psycopg.errors import InvalidTableDefinition
 
 
 def sql_beside(migration: str, name: str) -> str:
@@ -24,7 +26,8 @@ class AppendOnly(DatabaseOnly):
     """PostgreSQL refuses UPDATE, DELETE and TRUNCATE on the model's table, whoever asks.
 
     `goes_with` names a foreign key: a row may go when the row that it points to is already gone, which is in the middle
-    of its ON DELETE CASCADE.
+    of its ON DELETE CASCADE. That key and its parent are written into the trigger by name: once either is renamed or
+    moved, no row goes with its parent any more, nor the parent. TRUNCATE of a single partition is not refused.
     """
 
     def __init__(self, model_name: str, goes_with: str | None = None):
@@ -57,9 +60,10 @@ class AppendOnly(DatabaseOnly):
 
     def database_backwards(self, app_label, schema_editor, from_state, to_state):
         table, function = self._names(to_state.apps.get_model(app_label, self.model_name))
-        schema_editor.execute(f"DROP TRIGGER append_only_truncate ON {table}", params=None)
-        schema_editor.execute(f"DROP TRIGGER append_only ON {table}", params=None)
-        schema_editor.execute(f"DROP FUNCTION {function}()", params=None)
+        # A table deleted since then and taken back is without its triggers.
+        schema_editor.execute(f"DROP TRIGGER IF EXISTS append_only_truncate ON {table}", params=None)
+        schema_editor.execute(f"DROP TRIGGER IF EXISTS append_only ON {table}", params=None)
+        schema_editor.execute(f"DROP FUNCTION IF EXISTS {function}()", params=None)
 
     def describe(self):
         but = f", but for a row that goes with its {self.goes_with}" if self.goes_with else ""
@@ -110,7 +114,10 @@ class CreateView(DatabaseOnly):
 
 
 class ReplaceView(DatabaseOnly):
-    """Drops and creates, because CREATE OR REPLACE can only add columns at the end."""
+    """In place, so that grants and the views upon it stay. PostgreSQL can so only add columns at the end: otherwise the
+    view is dropped, which is refused while another view depends on it, and created with the grants that it had.
+    sqlmigrate cannot know and prints the first.
+    """
 
     def __init__(self, name: str, sql: str, *, previous: str):
         self.name = name
@@ -118,12 +125,10 @@ class ReplaceView(DatabaseOnly):
         self.previous = previous
 
     def database_forwards(self, app_label, schema_editor, from_state, to_state):
-        drop_view(schema_editor, self.name)
-        create_view(schema_editor, self.name, self.select)
+        replace_view(schema_editor, self.name, self.select)
 
     def database_backwards(self, app_label, schema_editor, from_state, to_state):
-        drop_view(schema_editor, self.name)
-        create_view(schema_editor, self.name, self.previous)
+        replace_view(schema_editor, self.name, self.previous)
 
     def describe(self):
         return f"Replace view {self.name}"
@@ -168,6 +173,38 @@ def qualified(db_table: str, suffix: str = "") -> str:
 def create_view(schema_editor, name: str, select: str) -> None:
     schema_editor.create_schema(name.rpartition(".")[0])
     schema_editor.execute(f"CREATE VIEW {name} AS\n{select}", params=None)
+
+
+def replace_view(schema_editor, name: str, select: str) -> None:
+    try:
+        with transaction.atomic(schema_editor.connection.alias):
+            schema_editor.execute(f"CREATE OR REPLACE VIEW {name} AS\n{select}", params=None)
+    except ProgrammingError as error:
+        if not isinstance(error.__cause__, InvalidTableDefinition):
+            raise
+        with transaction.atomic(schema_editor.connection.alias):
+            grants = grants_on(schema_editor.connection, name)
+            drop_view(schema_editor, name)
+            create_view(schema_editor, name, select)
+            for grant in grants:
+                schema_editor.execute(grant, params=None)
+
+
+def grants_on(connection, name: str) -> list[str]:
+    """The statements that give them again. Grants on single columns are not among them."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT format(
+                'GRANT %%s ON %%s TO %%s', privilege_type, oid::regclass,
+                CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END
+            ) || CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END
+            FROM pg_class, aclexplode(relacl)
+            WHERE oid = %s::regclass
+            """,
+            [name],
+        )
+        return [grant for (grant,) in cursor.fetchall()]
 
 
 def drop_view(schema_editor, name: str) -> None:

@@ -1,3 +1,4 @@
+from django.db import models
 from django.db.backends.ddl_references import Statement
 from django.db.backends.postgresql import schema
 from django.db.backends.utils import split_identifier
@@ -64,9 +65,19 @@ class DatabaseSchemaEditor(schema.DatabaseSchemaEditor):
         self.sql_create_column_inline_fk = inline.replace("%(deferrable)s", f"{on_delete_sql(field)}%(deferrable)s")
         super().add_field(model, field)
 
+    def alter_field(self, model, old_field, new_field, strict=False):
+        super().alter_field(model, old_field, new_field, strict)
+        # A key made in this very migration still waits, where Django finds none to drop and make anew.
+        for statement in self.deferred_sql:
+            if isinstance(statement, Statement) and statement.template == self.sql_create_fk:
+                if statement.parts["column"].references_column(model._meta.db_table, new_field.column):
+                    self._set_on_delete(statement, new_field)
+
     def _create_fk_sql(self, model, field, suffix):
-        statement = super()._create_fk_sql(model, field, suffix)  # type: ignore[misc]
-        statement.parts["deferrable"] = on_delete_sql(field) + statement.parts["deferrable"]
+        return self._set_on_delete(super()._create_fk_sql(model, field, suffix), field)  # type: ignore[misc]
+
+    def _set_on_delete(self, statement: Statement, field: models.Field) -> Statement:
+        statement.parts["deferrable"] = on_delete_sql(field) + self.connection.ops.deferrable_sql()  # type: ignore[assignment]
         return statement
 
     def _field_should_be_altered(self, old_field, new_field, ignore=None):
