@@ -1,5 +1,6 @@
 import datetime as dt
 from pathlib import Path
+from typing import Any
 
 from django.db.backends.postgresql import base
 from django.db.backends.postgresql.psycopg_any import BaseTzLoader  # type: ignore[import-untyped]
@@ -17,7 +18,7 @@ FAR_PAST = dt.datetime.min + dt.timedelta(hours=16)
 FAR_FUTURE = dt.datetime.max - dt.timedelta(hours=14)
 
 
-def bounded(loader, past, future):
+def bounded(loader: Any, past: dt.date, future: dt.date) -> Any:
     """Reads infinity, years after 9999 and years BC as far dates: one such row must not take the whole list away."""
 
     class BoundedLoader(loader):

@@ -26,8 +26,8 @@ class AppendOnly(DatabaseOnly):
     """PostgreSQL refuses UPDATE, DELETE and TRUNCATE on the model's table, whoever asks.
 
     `goes_with` names a foreign key: a row may go when the row that it points to is already gone, which is in the middle
-    of its ON DELETE CASCADE. That key and its parent are written into the trigger by name: once either is renamed or
-    moved, no row goes with its parent any more, nor the parent. TRUNCATE of a single partition is not refused.
+    of its ON DELETE CASCADE. The key's column and the parent's table are written into the trigger by name: once either
+    is renamed or moved, deleting a parent fails. TRUNCATE of a single partition is not refused.
     """
 
     def __init__(self, model_name: str, goes_with: str | None = None):
@@ -114,9 +114,10 @@ class CreateView(DatabaseOnly):
 
 
 class ReplaceView(DatabaseOnly):
-    """In place, so that grants and the views upon it stay. PostgreSQL can so only add columns at the end: otherwise the
-    view is dropped, which is refused while another view depends on it, and created with the grants that it had.
-    sqlmigrate cannot know and prints the first.
+    """In place where PostgreSQL can, which is while columns are only added at the end: what hangs on the view stays.
+
+    Else it is dropped, which is refused while another view depends on it, and created with the grants that it had.
+    sqlmigrate cannot know which, and prints the first.
     """
 
     def __init__(self, name: str, sql: str, *, previous: str):

@@ -69,9 +69,12 @@ class DatabaseSchemaEditor(schema.DatabaseSchemaEditor):
         super().alter_field(model, old_field, new_field, strict)
         # A key made in this very migration still waits, where Django finds none to drop and make anew.
         for statement in self.deferred_sql:
-            if isinstance(statement, Statement) and statement.template == self.sql_create_fk:
-                if statement.parts["column"].references_column(model._meta.db_table, new_field.column):
-                    self._set_on_delete(statement, new_field)
+            if (
+                isinstance(statement, Statement)
+                and statement.template == self.sql_create_fk
+                and statement.parts["column"].references_column(model._meta.db_table, new_field.column)
+            ):
+                self._set_on_delete(statement, new_field)
 
     def _create_fk_sql(self, model, field, suffix):
         return self._set_on_delete(super()._create_fk_sql(model, field, suffix), field)  # type: ignore[misc]

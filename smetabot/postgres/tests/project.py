@@ -37,12 +37,14 @@ class Project:
 
     def apply(self, *operations: Operation) -> None:
         for operation in operations:
-            before, after = self.states[-1], self.states[-1].clone()
-            operation.state_forwards(APP, after)
             with self._editor(operation) as editor:
-                operation.database_forwards(APP, editor, before, after)
-            self.operations.append(operation)
-            self.states.append(after)
+                self._forwards(operation, editor)
+
+    def apply_together(self, *operations: Operation) -> None:
+        """As one migration, at whose end Django makes the foreign keys."""
+        with connection.schema_editor() as editor:
+            for operation in operations:
+                self._forwards(operation, editor)
 
     def undo(self) -> None:
         operation, after = self.operations.pop(), self.states.pop()
@@ -59,6 +61,13 @@ class Project:
 
     def __getitem__(self, model: str) -> Any:
         return self.states[-1].apps.get_model(APP, model)
+
+    def _forwards(self, operation: Operation, editor) -> None:
+        before, after = self.states[-1], self.states[-1].clone()
+        operation.state_forwards(APP, after)
+        operation.database_forwards(APP, editor, before, after)
+        self.operations.append(operation)
+        self.states.append(after)
 
     def _editor(self, operation: Operation):
         return connection.schema_editor(atomic="Concurrently" not in type(operation).__name__)

@@ -1,6 +1,7 @@
 import pytest
 from django.core.management.commands.migrate import Command
-from django.db import IntegrityError, connection, models, transaction
+from django.db import DatabaseError, IntegrityError, connection, models, transaction
+from django.db.migrations.operations import DeleteModel
 from django.db.migrations.writer import OperationWriter
 
 from smetabot.postgres.deletion import DB_CASCADE
@@ -132,6 +133,59 @@ def test_a_replaced_view_gets_its_former_columns_back(scratch):
     assert catalogue() == before
 
 
+def grants(view: str) -> set[str]:
+    return set(value(f"SELECT relacl::text[] FROM pg_class WHERE oid = '{view}'::regclass"))
+
+
+ONE_AND_TWO = "SELECT 1 AS one, 2 AS two"
+
+
+@pytest.mark.parametrize(
+    "select",
+    ["SELECT 3 AS one, 4 AS two", "SELECT 1 AS one, 2 AS two, 3 AS three", "SELECT 2 AS two", "SELECT 'a' AS one"],
+    ids=["same columns", "one more", "one less", "other type"],
+)
+def test_a_replaced_view_keeps_its_grants_there_and_back(scratch, select):
+    view = "engine_a.engine_numbers"
+    project = Project(CreateView(view, ONE_AND_TWO))
+    run(f"GRANT SELECT ON {view} TO PUBLIC")
+    run(f"GRANT SELECT, UPDATE ON {view} TO pg_monitor WITH GRANT OPTION")
+    before = grants(view)
+    project.apply(ReplaceView(view, select, previous=ONE_AND_TWO))
+    assert grants(view) == before
+    project.undo()
+    assert grants(view) == before
+    assert value(f"SELECT two FROM {view}") == 2
+
+
+def test_a_view_that_another_depends_on_is_replaced(scratch):
+    project = Project(
+        CreateView("engine_a.engine_numbers", ONE_AND_TWO),
+        CreateView("engine_b.engine_sum", "SELECT one + two AS total FROM engine_a.engine_numbers"),
+    )
+    project.apply(ReplaceView("engine_a.engine_numbers", "SELECT 1 AS one, 4 AS two, 5 AS three", previous=ONE_AND_TWO))
+    assert value("SELECT total FROM engine_b.engine_sum") == 5
+
+
+@pytest.mark.parametrize("select", ["SELECT 2 AS two", "SELECT nothing"])
+def test_a_view_that_cannot_be_replaced_stays(scratch, select):
+    project = Project(
+        CreateView("engine_a.engine_numbers", ONE_AND_TWO),
+        CreateView("engine_b.engine_sum", "SELECT one + two AS total FROM engine_a.engine_numbers"),
+    )
+    before = catalogue()
+    with pytest.raises(DatabaseError, match="other objects depend on it|does not exist"):
+        project.apply(ReplaceView("engine_a.engine_numbers", select, previous=ONE_AND_TWO))
+    assert catalogue() == before
+
+
+def test_a_table_made_append_only_then_deleted_is_taken_back_to_before_it_was_made(journal):
+    journal.apply(DeleteModel("Entry"))
+    for _ in range(3):
+        journal.undo()
+    assert {line for line in catalogue() if line.startswith(("relation", "function"))} == set()
+
+
 def test_sql_lies_beside_its_migration(tmp_path):
     (tmp_path / "0002_numbers.sql").write_text("SELECT 1 AS один", "utf-8")
     assert sql_beside(str(tmp_path / "0002_numbers.py"), "0002_numbers.sql") == "SELECT 1 AS один"
@@ -169,3 +223,10 @@ def test_sqlmigrate_prints_the_statements(journal):
     sql = journal.sql(AppendOnly("Entry"))
     assert "CREATE FUNCTION" in sql
     assert "'%.% is append-only: % is refused'" in sql
+
+
+def test_sqlmigrate_prints_a_replaced_view_and_does_nothing(scratch):
+    project = Project(CreateView("engine_a.engine_numbers", ONE_AND_TWO))
+    sql = project.sql(ReplaceView("engine_a.engine_numbers", "SELECT 2 AS two", previous=ONE_AND_TWO))
+    assert sql == "CREATE OR REPLACE VIEW engine_a.engine_numbers AS\nSELECT 2 AS two;"
+    assert value("SELECT one FROM engine_a.engine_numbers") == 1

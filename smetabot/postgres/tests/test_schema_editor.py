@@ -339,6 +339,57 @@ def test_a_foreign_key_has_the_clause_of_its_on_delete(scratch, name):
     }
 
 
+BETWEEN = {
+    "nothing": [],
+    "rename_field": [o.RenameField("Item", "shop", "store"), o.RenameField("Item", "store", "shop")],
+    "rename_column": [o.AlterField("Item", "shop", foreign_key("Shop", DB_CASCADE, null=True, db_column="store"))],
+    "rename_models": [o.RenameModel("Item", "Good"), o.RenameModel("Shop", "Depot")],
+    "move_tables": [
+        o.AlterModelTable("Item", in_schemas("a", "goods")),
+        o.AlterModelTable("Shop", in_schemas("b", "stores")),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", BETWEEN)
+@pytest.mark.parametrize("on_delete", ["DB_SET_NULL", "PROTECT", "CASCADE"])
+def test_on_delete_is_changed_in_the_migration_that_makes_the_foreign_key(scratch, name, on_delete):
+    new, clause = ON_DELETE[on_delete]
+    shop_key = foreign_key("Shop", DB_CASCADE, null=True)
+    renamed = name == "rename_models"
+    Project().apply_together(
+        create("Shop", in_schemas("a", "shops")),
+        create("Item", in_schemas("b", "items"), ("shop", shop_key), ("other", shop_key.clone())),
+        *BETWEEN[name],
+        o.AlterField(
+            "Good" if renamed else "Item", "shop", foreign_key("Depot" if renamed else "Shop", new, null=True)
+        ),
+    )
+    keys = {line.partition("FOREIGN KEY ")[2] for line in catalogue() if "FOREIGN KEY" in line}
+    shops = "engine_b.engine_stores" if name == "move_tables" else "engine_a.engine_shops"
+    assert keys == {
+        f"(shop_id) REFERENCES {shops}(id){clause} DEFERRABLE INITIALLY DEFERRED",
+        f"(other_id) REFERENCES {shops}(id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED",
+    }
+
+
+def test_keys_to_a_key_that_is_changed_in_the_migration_that_makes_both_stay(scratch):
+    def owner(on_delete):
+        return models.OneToOneField(f"{APP}.Shop", on_delete, primary_key=True, related_name="+")
+
+    Project().apply_together(
+        create("Shop", in_schemas("a", "shops")),
+        create("Owner", in_schemas("a", "owners"), ("shop", owner(models.CASCADE))),
+        create("Item", in_schemas("b", "items"), ("owner", foreign_key("Owner", DB_SET_NULL, null=True))),
+        o.AlterField("Owner", "shop", owner(DB_CASCADE)),
+    )
+    keys = {line.partition("FOREIGN KEY ")[2] for line in catalogue() if "FOREIGN KEY" in line}
+    assert keys == {
+        "(shop_id) REFERENCES engine_a.engine_shops(id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED",
+        "(owner_id) REFERENCES engine_a.engine_owners(shop_id) ON DELETE SET NULL DEFERRABLE INITIALLY DEFERRED",
+    }
+
+
 def test_a_change_of_on_delete_under_the_same_clause_does_nothing(scratch):
     project = Project(
         create("Shop", in_schemas("a", "shops")),
