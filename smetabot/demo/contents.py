@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 from core.models import Channel, Client, Invite, Publication
 from smetabot.demo.chance import DAY
+from smetabot.demo.words import Person
 from smetabot.demo.world import World
 
 # Views are kept for so long.
 VIEWS_WINDOW = 60 * DAY
 MOST_FILES = 60
 MOST_GUESTS = 40
+KNOWN_GUESTS = 0.04
 
 
 @dataclass(frozen=True)
@@ -75,16 +77,22 @@ def clients(channel: Channel, invited: list[Invited], world: World) -> Iterator[
     ]
     on_foot = int(world.chance.lognormvariate(0.2, 0.7))
     arrivals += [(world.chance.between(channel.created_at, now), None) for _ in range(on_foot)]
-    telegram_ids = world.chance.sample(range(100_000_000, 7_500_000_000), len(arrivals))
     arrivals.sort(key=lambda arrival: arrival[0])
-    for (joined_at, invite_id), tg_user_id in zip(arrivals, telegram_ids, strict=True):
-        full_name, username = world.words.person()
+    for (joined_at, invite_id), person in zip(arrivals, _people(len(arrivals), world), strict=True):
         yield Client(
+            **person._asdict(),
             channel_id=channel.pk,
             invite_id=invite_id,
-            tg_user_id=tg_user_id,
-            username=username,
-            full_name=full_name,
             joined_at=joined_at,
             blocked=world.chance.happens(0.04),
         )
+
+
+def _people(number: int, world: World) -> list[Person]:
+    """All different; a few are in another channel already."""
+    known = min(sum(world.chance.happens(KNOWN_GUESTS) for _ in range(number)), len(world.guests))
+    strangers = [world.words.person() for _ in range(number - known)]
+    people = [*strangers, *world.chance.sample(world.guests, known)]
+    world.guests.extend(strangers[:1])
+    world.chance.shuffle(people)
+    return people

@@ -73,8 +73,7 @@ def lives(count: int, world: World) -> list[Life]:
     """In the order in which they began. Every career once, then as often as its weight says."""
     weights = [career.weight for career in CAREERS]
     careers = [*CAREERS, *world.chance.choices(CAREERS, weights, k=count)][:count]
-    telegram_ids = world.chance.sample(range(100_000_000, 7_500_000_000), count)
-    begun = [_life(career, tg_user_id, world) for career, tg_user_id in zip(careers, telegram_ids, strict=True)]
+    begun = [_life(career, world) for career in careers]
     return sorted(begun, key=lambda life: life.created)
 
 
@@ -100,12 +99,9 @@ def gift(
     )
 
 
-def _life(career: Career, tg_user_id: int, world: World) -> Life:
-    full_name, username = world.words.person()
+def _life(career: Career, world: World) -> Life:
     contractor = Contractor(
-        tg_user_id=tg_user_id,
-        username=username,
-        full_name=full_name,
+        **world.words.person()._asdict(),
         status=Contractor.Status.BLOCKED if career.blocked else Contractor.Status.ACTIVE,
         bonus_channels=world.chance.randint(1, 3) if not career.terms and world.chance.happens(0.1) else None,
     )

@@ -14,6 +14,7 @@ LATIN = str.maketrans("абвгдеёзийклмнопрстуфыэ", "abvgdee
 
 
 class Person(NamedTuple):
+    tg_user_id: int
     full_name: str | None
     username: str | None
 
@@ -26,6 +27,8 @@ class Words:
 
     def __init__(self, chance: Chance) -> None:
         self.chance = chance
+        # A Telegram id is one person's, and a username one person's or channel's.
+        self.taken: set[int | str] = set()
         russian, english = Faker("ru_RU"), Faker("en_US")
         for faker in (russian, english):
             faker.seed_instance(chance.getrandbits(32))
@@ -39,10 +42,11 @@ class Words:
     def person(self) -> Person:
         """As Telegram shows people: some hide their name, many have no username."""
         first, last = self.chance.choice(self.people)
-        handle = f"{last}_{first[0]}{self.chance.randrange(10_000)}".lower().translate(LATIN)
+        handle = f"{last}_{first[0]}".lower().translate(LATIN)
         return Person(
+            tg_user_id=self._telegram_id(),
             full_name=f"{first} {last}" if self.chance.happens(0.97) else None,
-            username=handle if self.chance.happens(0.8) else None,
+            username=self._username(handle) if self.chance.happens(0.8) else None,
         )
 
     def channel_title(self) -> str:
@@ -56,10 +60,24 @@ class Words:
         )
 
     def channel_username(self) -> str:
-        return f"{self.chance.choice(WORDS['channels']['usernames'])}_{self.chance.randrange(10_000)}"
+        return self._username(f"{self.chance.choice(WORDS['channels']['usernames'])}_")
 
     def file(self) -> tuple[str, str]:
         """A name and its type."""
         (file_type,) = self.chance.choices(list(FILE_TYPES), list(FILE_TYPES.values()))
         stem = self.chance.choice(WORDS["files"][file_type])
         return f"{stem}_v{self.chance.randint(1, 9)}.{file_type}", file_type
+
+    def _telegram_id(self) -> int:
+        number = self.chance.randrange(100_000_000, 7_500_000_000)
+        while number in self.taken:
+            number = self.chance.randrange(100_000_000, 7_500_000_000)
+        self.taken.add(number)
+        return number
+
+    def _username(self, start: str) -> str:
+        username = f"{start}{self.chance.randrange(10_000)}"
+        while username in self.taken:
+            username += str(self.chance.randrange(10))
+        self.taken.add(username)
+        return username

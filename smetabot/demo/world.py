@@ -1,9 +1,9 @@
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from billing.models import Plan
 from smetabot.demo.chance import Chance
-from smetabot.demo.words import Words
+from smetabot.demo.words import Person, Words
 
 
 @dataclass(frozen=True)
@@ -14,3 +14,5 @@ class World:
     words: Words
     plans: dict[str, Plan]
     now: dt.datetime
+    # One guest of each channel so far, who may come to another one too.
+    guests: list[Person] = field(default_factory=list)
