@@ -46,7 +46,7 @@ class Command(crontab.Command):
     def run(self, job_hash: str) -> None:
         """Call the job and let its exit code and its one line through, both of which the library swallows."""
         try:
-            job = Crontab()._Crontab__get_job_by_hash(job_hash)  # type: ignore[attr-defined]
+            job = Crontab()._Crontab__get_job_by_hash(job_hash)
         except RuntimeError as error:
             raise CommandError("This line of cron is out of date: install the jobs anew with `make cron`.") from error
         _, function, arguments = job
