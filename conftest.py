@@ -9,6 +9,15 @@ import pytest
 from django.conf import settings
 from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.test import Client
+
+
+@pytest.fixture
+def anna(db: None) -> Client:
+    """An owner's browser, logged in."""
+    from adminlog.tests.staff import browser
+
+    return browser()
 
 
 @pytest.fixture

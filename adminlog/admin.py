@@ -29,8 +29,13 @@ class AdminUserAdmin(BaseAdmin):
     search_help_text = "Telegram id, username, login"
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        is_system = isinstance(obj, AdminUser) and obj.tg_user_id == AdminUser.SYSTEM_TG_USER_ID
-        return not is_system and super().has_change_permission(request, obj)
+        if isinstance(obj, AdminUser):
+            is_system = obj.tg_user_id == AdminUser.SYSTEM_TG_USER_ID
+            # Whoever switched themselves off, or the last owner who became support, could not undo it.
+            is_oneself = obj.login_id is not None and obj.login_id == request.user.pk
+            if is_system or is_oneself:
+                return False
+        return super().has_change_permission(request, obj)
 
 
 @admin.register(AdminAction)

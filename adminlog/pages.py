@@ -6,10 +6,12 @@ from functools import wraps
 from typing import Any, ClassVar
 
 from django.contrib import messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import ShowFacets
 from django.contrib.admin.utils import flatten_fieldsets, unquote
+from django.core.exceptions import ValidationError
 from django.db import DatabaseError, transaction
-from django.db.models import Model, Q, QuerySet
+from django.db.models import DecimalField, ForeignKey, JSONField, Model, Q, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.urls import reverse
@@ -17,6 +19,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.views import ChangeList
 
 from adminlog import journal
+from adminlog.forms import FiniteDecimalField, ParentSelect, RowForm, StorableJSON
 from adminlog.lists import BoundedPaginator, PageFirstChangeList, Section
 from adminlog.models import AdminAction
 from adminlog.search import matching, words
@@ -57,6 +60,14 @@ class BaseAdmin(ModelAdmin):
     # Reverse relations whose newest rows the page shows below its form, as their own lists show them.
     sections: ClassVar[Sequence[str]] = ()
 
+    form = RowForm
+    formfield_overrides = {
+        DecimalField: {"form_class": FiniteDecimalField},
+        JSONField: {
+            "decoder": StorableJSON,
+            "error_messages": {"invalid": "Write JSON, without NaN, endless numbers and NUL characters."},
+        },
+    }
     ordering = ["-pk"]
     list_per_page = 50
     list_max_show_all = 0
@@ -82,6 +93,24 @@ class BaseAdmin(ModelAdmin):
         if obj is None:
             return self.readonly_fields
         return [name for name in flatten_fieldsets(self.get_fieldsets(request, obj)) if name not in self.editable]
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        obj = super().get_object(request, object_id, from_field)
+        if obj is None or request.method != "POST":
+            return obj
+        # Held until the commit: what a form is compared with, and the journal's "before".
+        return self.get_queryset(request).select_for_update(no_key=True).filter(pk=obj.pk).first()
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> type[ModelForm]:
+        form = super().get_form(request, obj, change=change, **kwargs)
+        for field in form.base_fields.values():
+            field.show_hidden_initial = change
+        return form
+
+    def formfield_for_foreignkey(self, db_field: ForeignKey, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name in self.get_autocomplete_fields(request):
+            kwargs["widget"] = ParentSelect(db_field, self.admin_site, using=kwargs.get("using"))
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return PageFirstChangeList
@@ -111,6 +140,15 @@ class BaseAdmin(ModelAdmin):
     @all_or_nothing
     def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         return super().changelist_view(request, *args, **kwargs)
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        try:
+            for key in request.POST.getlist(ACTION_CHECKBOX_NAME):
+                self.opts.pk.to_python(key)
+        except ValidationError:
+            self.message_user(request, "There are no such rows. Nothing was done.", messages.WARNING)
+            return None
+        return super().response_action(request, queryset)
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         """The journal about this row."""

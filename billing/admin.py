@@ -7,6 +7,7 @@ from django.db.models import ForeignKey
 from django.http import HttpRequest
 
 from adminlog.columns import coloured, column, label, link
+from adminlog.forms import RowForm
 from adminlog.lists import ParentFilter
 from adminlog.pages import BaseAdmin
 from billing.models import Gift, Plan, Subscription, SubscriptionHistory, UsageCounter
@@ -18,7 +19,7 @@ CONTRACTOR = ["contractor__tg_user_id", "contractor__username", "contractor__ful
 CONTRACTOR_HELP = "Contractor's Telegram id, @username, name"
 
 
-class PlanForm(forms.ModelForm):
+class PlanForm(RowForm):
     class Meta:
         labels = {"price_month": "Price per month", "channels_limit_one_off": "Channels in a lifetime"}
         help_texts = {"channels_limit_one_off": "Deleted ones count as well. Empty: no limit."}
@@ -27,6 +28,12 @@ class PlanForm(forms.ModelForm):
         features = self.cleaned_data["features"]
         if not isinstance(features, dict):
             raise ValidationError('Write an object such as {"crm": true}.')
+        for key in {"can_edit_channel", "can_sync", "crm"} & features.keys():
+            if not isinstance(features[key], bool):
+                raise ValidationError(f"{key} is true or false.")
+        team_size = features.get("team_size", 1)
+        if type(team_size) is not int or team_size < 1:
+            raise ValidationError("team_size is a whole number from 1 up.")
         return features
 
 

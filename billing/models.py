@@ -1,5 +1,6 @@
 import datetime as dt
 
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 
@@ -26,10 +27,15 @@ class Plan(models.Model):
 
     code = models.CharField(unique=True, choices=Code)
     name = models.CharField()
-    price_month = models.DecimalField(max_digits=10, decimal_places=2, null=True, blank=True)
+    price_month = models.DecimalField(
+        max_digits=10, decimal_places=2, null=True, blank=True, validators=[MinValueValidator(0)]
+    )
     features = models.JSONField(db_default={}, blank=True)
     channels_limit_one_off = models.IntegerField(
-        null=True, blank=True, help_text="Channels a contractor may make in a lifetime; empty: as many as they like."
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0)],
+        help_text="Channels a contractor may make in a lifetime; empty: as many as they like.",
     )
 
     class Meta:
@@ -120,7 +126,7 @@ class Gift(models.Model):
 
     contractor = models.ForeignKey(Contractor, DB_CASCADE, related_name="gifts")
     plan = models.ForeignKey(Plan, models.RESTRICT, related_name="+")
-    days = models.IntegerField(db_default=30)
+    days = models.IntegerField(db_default=30, validators=[MaxValueValidator(3650)])
     reason = models.CharField(choices=Reason)
     queued_at = models.DateTimeField(db_default=TransactionNow(), editable=False)
     applied_at = models.DateTimeField(null=True, blank=True, editable=False)

@@ -1,9 +1,12 @@
 from django.contrib import admin
+from django.db.models import Q
 
 from adminlog.columns import label, link
 from adminlog.lists import ParentFilter
 from adminlog.pages import BaseAdmin
 from core.models import Channel, Client, Invite, TeamMember
+
+CONTRACTOR = ["contractor__tg_user_id", "contractor__username", "contractor__full_name"]
 
 
 @admin.register(Channel)
@@ -23,8 +26,11 @@ class ChannelAdmin(BaseAdmin):
     ]
     list_filter = ["created_by_bot", "synced", ("contractor", ParentFilter)]
     list_select_related = ["contractor"]
-    search_fields = ["tg_chat_id", "title", "username", "contractor__tg_user_id", "contractor__username"]
-    search_help_text = "Title, @username, chat id, contractor"
+    search_fields = ["tg_chat_id", "title", "username", *CONTRACTOR]
+    search_help_text = "Title, @username, chat id, contractor, invite token"
+
+    def found_by(self, word: str) -> Q:
+        return super().found_by(word) | Q(pk__in=Invite.objects.filter(token=word).values("channel"))
 
 
 @admin.register(Invite)
@@ -36,8 +42,8 @@ class InviteAdmin(BaseAdmin):
     list_display = ["token", link("channel"), link("channel__contractor"), "uses", "expires_at", "created_at"]
     list_filter = ["editable", ("channel", ParentFilter)]
     list_select_related = ["channel__contractor"]
-    search_fields = ["token", "channel__tg_chat_id", "channel__title"]
-    search_help_text = "Token, channel"
+    search_fields = ["token", "channel__tg_chat_id", "channel__title", *(f"channel__{path}" for path in CONTRACTOR)]
+    search_help_text = "Token, channel, contractor"
 
     @admin.display(description="used")
     def uses(self, invite: Invite) -> str:
@@ -60,8 +66,8 @@ class ClientAdmin(BaseAdmin):
     ]
     list_filter = ["blocked", ("channel", ParentFilter), ("invite", ParentFilter)]
     list_select_related = ["channel", "invite"]
-    search_fields = ["tg_user_id", "username", "full_name"]
-    search_help_text = "Telegram id, @username, name"
+    search_fields = ["tg_user_id", "username", "full_name", "channel__tg_chat_id", "channel__title"]
+    search_help_text = "Telegram id, @username, name, channel"
 
 
 @admin.register(TeamMember)

@@ -1,8 +1,15 @@
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import F, Q
+from django.utils.text import Truncator
 
 from smetabot.postgres.deletion import DB_CASCADE, DB_SET_NULL
 from smetabot.postgres.fields import LongNameIndex, TransactionNow
+
+
+def named(*names: str | None) -> str:
+    """The first that is not blank, and no longer than a line: people write what they like into a name."""
+    return Truncator(next(filter(None, ((name or "").strip() for name in names)), "")).chars(60)
 
 
 class Contractor(models.Model):
@@ -18,7 +25,10 @@ class Contractor(models.Model):
     status = models.CharField(choices=Status, db_default=Status.ACTIVE)
     created_at = models.DateTimeField(db_default=TransactionNow(), editable=False)
     bonus_channels = models.IntegerField(
-        null=True, blank=True, help_text="Channels granted on top of the plan's lifetime limit."
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0)],
+        help_text="Channels granted on top of the plan's lifetime limit.",
     )
 
     class Meta:
@@ -28,11 +38,8 @@ class Contractor(models.Model):
         ]
 
     def __str__(self) -> str:
-        if self.full_name:
-            return self.full_name
-        if self.username:
-            return f"@{self.username}"
-        return f"Contractor {self.pk}"
+        username = (self.username or "").strip()
+        return named(self.full_name, username and f"@{username}", f"Contractor {self.pk}")
 
 
 class Channel(models.Model):
@@ -50,7 +57,7 @@ class Channel(models.Model):
         indexes = [models.Index(fields=["contractor"], name="idx_channels_contractor")]
 
     def __str__(self) -> str:
-        return self.title or str(self.tg_chat_id)
+        return named(self.title, str(self.tg_chat_id))
 
 
 class Publication(models.Model):
@@ -73,7 +80,7 @@ class Publication(models.Model):
         indexes = [LongNameIndex(F("channel"), F("posted_at").desc(), name="idx_publications_channel_posted")]
 
     def __str__(self) -> str:
-        return self.file_name or f"Message {self.message_id}"
+        return named(self.file_name, f"Message {self.message_id}")
 
 
 class Invite(models.Model):
@@ -121,7 +128,7 @@ class Client(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.full_name or self.username or f"Client {self.pk}"
+        return named(self.full_name, self.username, f"Client {self.pk}")
 
 
 class TeamMember(models.Model):

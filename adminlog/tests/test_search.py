@@ -1,8 +1,8 @@
 import pytest
 
-from adminlog.admin import AdminUserAdmin
-from adminlog.factories import AdminUserFactory
-from adminlog.models import AdminUser
+from adminlog.admin import AdminActionAdmin, AdminUserAdmin
+from adminlog.factories import AdminActionFactory, AdminUserFactory
+from adminlog.models import AdminAction, AdminUser
 from adminlog.search import matching, words
 
 
@@ -42,6 +42,23 @@ def test_quotes_make_one_word_of_two():
 )
 def test_nasty_strings_find_nothing_and_break_nothing(term):
     assert found(term) in (set(), {"anna", "Boris 1234567"})
+
+
+@pytest.mark.parametrize("name", ["Фёдор", "Федор"])
+@pytest.mark.parametrize("term", ["фёдор", "ФЕДОР", "ФЁДОР"])
+def test_it_is_all_the_same_whether_one_writes_e_or_yo(name, term):
+    AdminUserFactory(username=name)
+    assert found(term) == {name}
+
+
+def test_parents_are_found_in_their_own_table_and_not_joined_to_every_row():
+    of_anna = AdminActionFactory(admin=AdminUser.objects.get(username="anna"))
+    AdminActionFactory()
+
+    actions = AdminAction.objects.filter(matching(AdminAction, AdminActionAdmin.search_fields, "anna"))
+
+    assert list(actions) == [of_anna]
+    assert "JOIN" not in str(actions.query)
 
 
 def test_a_number_is_not_cast_to_text_for_every_row():

@@ -2,22 +2,15 @@ import datetime as dt
 
 import pytest
 from django.db import connection
-from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from adminlog.tests.staff import browser
 from analytics.admin import ViewsDailyInline
 from analytics.models import ViewsDaily
 from core.factories import PublicationFactory
 
 pytestmark = pytest.mark.django_db
 DAY = dt.date(2026, 1, 31)
-
-
-@pytest.fixture
-def anna() -> Browser:
-    return browser()
 
 
 def test_a_publication_shows_its_daily_views_newest_first_a_page_at_a_time(anna):

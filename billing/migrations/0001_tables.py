@@ -1,3 +1,4 @@
+import django.core.validators
 import django.db.models.deletion
 from django.db import migrations, models
 
@@ -22,7 +23,16 @@ class Migration(migrations.Migration):
                     models.CharField(choices=[("FREE", "Free"), ("PRO", "Pro"), ("BUSINESS", "Business")], unique=True),
                 ),
                 ("name", models.CharField()),
-                ("price_month", models.DecimalField(blank=True, decimal_places=2, max_digits=10, null=True)),
+                (
+                    "price_month",
+                    models.DecimalField(
+                        blank=True,
+                        decimal_places=2,
+                        max_digits=10,
+                        null=True,
+                        validators=[django.core.validators.MinValueValidator(0)],
+                    ),
+                ),
                 ("features", models.JSONField(blank=True, db_default={})),
                 (
                     "channels_limit_one_off",
@@ -30,6 +40,7 @@ class Migration(migrations.Migration):
                         blank=True,
                         help_text="Channels a contractor may make in a lifetime; empty: as many as they like.",
                         null=True,
+                        validators=[django.core.validators.MinValueValidator(0)],
                     ),
                 ),
             ],
@@ -58,7 +69,10 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.RESTRICT, related_name="+", to="billing.plan"
                     ),
                 ),
-                ("days", models.IntegerField(db_default=30)),
+                (
+                    "days",
+                    models.IntegerField(db_default=30, validators=[django.core.validators.MaxValueValidator(3650)]),
+                ),
                 (
                     "reason",
                     models.CharField(choices=[("referral_reward", "Referral Reward"), ("admin_grant", "Admin Grant")]),

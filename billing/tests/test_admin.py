@@ -1,12 +1,11 @@
 import json
 
 import pytest
-from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
 
 from adminlog.models import AdminAction
-from adminlog.tests.staff import browser
+from adminlog.tests.form import change
 from billing.factories import GiftFactory, SubscriptionFactory
 from billing.models import Gift, Plan
 from core.factories import ContractorFactory
@@ -14,9 +13,8 @@ from core.factories import ContractorFactory
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def anna() -> Browser:
-    return browser()
+def page(row: Plan) -> str:
+    return reverse("admin:billing_plan_change", args=[row.pk])
 
 
 def plan(code: str) -> Plan:
@@ -44,8 +42,8 @@ def test_a_gift_is_of_a_paid_plan_and_of_a_month_unless_told_otherwise(anna):
     assert form["days"].value() == 30
 
 
-@pytest.mark.parametrize("days", ["0", "-1", "", str(10**12), "x"])
-def test_days_that_the_table_refuses_are_an_error_in_the_form(anna, days):
+@pytest.mark.parametrize("days", ["0", "-1", "", "3651", str(10**12), "x"])
+def test_days_that_nobody_means_are_an_error_in_the_form(anna, days):
     form = {"contractor": ContractorFactory().pk, "plan": plan("PRO").pk, "days": days}
     assert anna.post(reverse("admin:billing_gift_add"), form).context["errors"]
     assert not Gift.objects.exists()
@@ -65,9 +63,8 @@ def test_gifts_are_listed_by_whether_they_wait(anna):
 
 def test_a_plans_price_is_changed_and_its_code_is_not(anna):
     pro = plan("PRO")
-    form = {"name": "Pro", "price_month": "690.00", "features": json.dumps(pro.features), "code": "FREE"}
 
-    anna.post(reverse("admin:billing_plan_change", args=[pro.pk]), form)
+    change(anna, page(pro), price_month="690.00", code="FREE")
 
     changed = Plan.objects.get(pk=pro.pk)
     assert (changed.code, str(changed.price_month)) == ("PRO", "690.00")
@@ -77,23 +74,47 @@ def test_a_plans_price_is_changed_and_its_code_is_not(anna):
     }
 
 
-@pytest.mark.parametrize("features", ["", "[]", "null", "1", "{", '"x"'])
-def test_features_are_an_object(anna, features):
+@pytest.mark.parametrize("column", ["price_month", "channels_limit_one_off"])
+@pytest.mark.parametrize("value", ["-1", "NaN", "sNaN", "1e999", "\0"])
+def test_prices_and_limits_are_numbers_from_0_up(anna, column, value):
     pro = plan("PRO")
-    response = anna.post(
-        reverse("admin:billing_plan_change", args=[pro.pk]), {"name": "Pro", "price_month": 1, "features": features}
-    )
-    assert response.context["errors"]
+    assert change(anna, page(pro), **{column: value}).context["errors"]
+    assert change(anna, page(pro), **{column: "0"}).status_code == 302
 
 
-def test_features_that_json_allows_and_postgresql_does_not_are_a_message(anna):
-    pro = plan("PRO")
-    form = {"name": "Pro", "price_month": "590.00", "features": r'{"crm": "\u0000"}'}
+@pytest.mark.parametrize(
+    "features",
+    [
+        "",
+        "[]",
+        "null",
+        "1",
+        "{",
+        '"x"',
+        '{"crm": 1}',
+        '{"can_sync": "yes"}',
+        '{"can_edit_channel": null}',
+        '{"team_size": 0}',
+        '{"team_size": 1.5}',
+        '{"team_size": true}',
+    ],
+)
+def test_features_are_an_object_of_known_types(anna, features):
+    assert change(anna, page(plan("PRO")), features=features).context["errors"]
 
-    response = anna.post(reverse("admin:billing_plan_change", args=[pro.pk]), form, follow=True)
 
-    assert "Nothing was saved." in response.content.decode()
-    assert Plan.objects.get(pk=pro.pk).features == pro.features
+def test_features_not_known_yet_are_kept(anna):
+    features = {"crm": True, "team_size": 9, "tenants": {"from": r"\u0000"}}
+    change(anna, page(plan("PRO")), features=json.dumps(features))
+    assert plan("PRO").features == features
+
+
+@pytest.mark.parametrize(
+    "value", ["NaN", "-Infinity", "1e999", r'"\u0000"', r'"\ud800"', "9" * 5000, "[" * 5000 + "]" * 5000]
+)
+def test_features_that_python_reads_and_postgresql_does_not_are_an_error_in_the_form(anna, value):
+    response = change(anna, page(plan("PRO")), features=f'{{"crm": false, "x": {value}}}')
+    assert "Write JSON, without NaN" in response.content.decode()
 
 
 def test_a_subscription_is_found_by_its_contractor(anna):

@@ -1,3 +1,4 @@
+import django.core.validators
 from django.db import migrations, models
 
 import smetabot.postgres.deletion
@@ -28,7 +29,10 @@ class Migration(migrations.Migration):
                 (
                     "bonus_channels",
                     models.IntegerField(
-                        blank=True, help_text="Channels granted on top of the plan's lifetime limit.", null=True
+                        blank=True,
+                        help_text="Channels granted on top of the plan's lifetime limit.",
+                        null=True,
+                        validators=[django.core.validators.MinValueValidator(0)],
                     ),
                 ),
             ],

@@ -1,9 +1,10 @@
 import pytest
+from django.db import connection
 from django.test import Client as Browser
 from django.urls import reverse
 
 from adminlog.models import AdminAction
-from adminlog.tests.staff import browser
+from adminlog.tests.form import change
 from core.factories import (
     ChannelFactory,
     ClientFactory,
@@ -12,14 +13,13 @@ from core.factories import (
     PublicationFactory,
     TeamMemberFactory,
 )
-from core.models import Invite, TeamMember
+from core.models import Channel, Client, Contractor, Invite, Publication, TeamMember
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def anna() -> Browser:
-    return browser()
+def page(invite: Invite) -> str:
+    return reverse("admin:core_invite_change", args=[invite.pk])
 
 
 def found(anna: Browser, model: str, term: str) -> set[int]:
@@ -27,27 +27,32 @@ def found(anna: Browser, model: str, term: str) -> set[int]:
     return {row.pk for row in page.result_list}
 
 
-def test_a_channel_is_found_by_title_username_chat_id_and_contractor(anna):
-    channel = ChannelFactory(title="Дом у реки", username="dom_u_reki", contractor__username="ivan")
-    ChannelFactory()
+def test_a_channel_is_found_by_title_username_chat_id_contractor_and_token(anna):
+    ivan = ContractorFactory(username="ivan", full_name="Иван Петров")
+    channel = ChannelFactory(title="Дом у реки", username="dom_u_reki", contractor=ivan)
+    InviteFactory(channel=channel, token="Xk9_aa")
+    InviteFactory(channel=channel)
+    InviteFactory(channel__contractor__full_name="Анна")
 
-    for term in ("у реки", "@dom_u_reki", str(channel.tg_chat_id), "@ivan", str(channel.contractor.tg_user_id)):
+    for term in ("у реки", "@dom_u_reki", str(channel.tg_chat_id), "@ivan", str(ivan.tg_user_id), "петров", "Xk9_aa"):
         assert found(anna, "channel", term) == {channel.pk}, term
+    assert found(anna, "channel", "Xk9") == set()
 
 
-def test_an_invite_is_found_by_token_and_channel(anna):
-    invite = InviteFactory(token="Xk9_aa", channel__title="Дом у реки")
-    InviteFactory()
+def test_an_invite_is_found_by_token_channel_and_contractor(anna):
+    ivan = ContractorFactory(username="ivan", full_name="Иван Петров")
+    invite = InviteFactory(token="Xk9_aa", channel__title="Дом у реки", channel__contractor=ivan)
+    InviteFactory(channel__contractor__full_name="Анна")
 
-    for term in ("Xk9_aa", "дом", str(invite.channel.tg_chat_id)):
+    for term in ("Xk9_aa", "дом", str(invite.channel.tg_chat_id), str(ivan.tg_user_id), "@ivan", "петров"):
         assert found(anna, "invite", term) == {invite.pk}, term
 
 
-def test_a_client_is_found_by_name_username_and_telegram_id(anna):
-    client = ClientFactory(full_name="Пётр Ильин", username="petr")
+def test_a_client_is_found_by_name_username_telegram_id_and_channel(anna):
+    client = ClientFactory(full_name="Пётр Ильин", username="petr", channel__title="Дом у реки")
     ClientFactory(full_name="Анна Ильина", username="a")
 
-    for term in ("Пётр Ильин", "@petr", str(client.tg_user_id)):
+    for term in ("Пётр Ильин", "@petr", str(client.tg_user_id), "у реки", str(client.channel.tg_chat_id)):
         assert found(anna, "client", term) == {client.pk}, term
 
 
@@ -73,10 +78,7 @@ def test_a_list_opened_for_a_parent_says_so(anna):
 def test_mending_an_invite_leaves_what_the_bot_counts(anna):
     invite = InviteFactory(max_uses=5, used_count=3)
 
-    anna.post(
-        reverse("admin:core_invite_change", args=[invite.pk]),
-        {"max_uses": 10, "editable": "on", "expires_at_0": "", "expires_at_1": "", "used_count": 0, "token": "stolen"},
-    )
+    change(anna, page(invite), max_uses=10, used_count=0, token="stolen")
 
     saved = Invite.objects.get(pk=invite.pk)
     assert (saved.max_uses, saved.used_count, saved.token) == (10, 3, invite.token)
@@ -87,9 +89,42 @@ def test_mending_an_invite_leaves_what_the_bot_counts(anna):
 
 def test_what_a_check_forbids_is_an_error_in_the_form(anna):
     invite = InviteFactory(max_uses=5)
-    response = anna.post(reverse("admin:core_invite_change", args=[invite.pk]), {"max_uses": 0, "editable": "on"})
-    assert response.status_code == 200
-    assert response.context["errors"]
+    assert change(anna, page(invite), max_uses=0).context["errors"]
+
+
+def test_an_invite_till_the_end_of_time_is_mended_and_stays_so(anna):
+    invite = InviteFactory(max_uses=5)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE core.invites SET expires_at = 'infinity'")
+
+    change(anna, page(invite), max_uses=10)
+
+    assert AdminAction.objects.get().payload["after"] == {"max_uses": 10}
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT expires_at = 'infinity' FROM core.invites")
+        assert cursor.fetchone() == (True,)
+
+
+def test_bonus_channels_are_not_negative(anna):
+    contractor = ContractorFactory()
+    address = reverse("admin:core_contractor_change", args=[contractor.pk])
+    assert change(anna, address, bonus_channels=-1).context["errors"]
+    assert change(anna, address, bonus_channels=0).status_code == 302
+
+
+@pytest.mark.parametrize(
+    ("row", "name"),
+    [
+        (Contractor(pk=7, full_name="  ", username="ivan"), "@ivan"),
+        (Contractor(pk=7, full_name="  ", username=" "), "Contractor 7"),
+        (Channel(tg_chat_id=-100, title="\n"), "-100"),
+        (Client(pk=7, full_name=" ", username=""), "Client 7"),
+        (Publication(message_id=7, file_name=" "), "Message 7"),
+        (Contractor(full_name="Иван " * 1000), "Иван " * 11 + "Иван…"),
+    ],
+)
+def test_a_name_is_never_blank_nor_longer_than_a_line(row, name):
+    assert str(row) == name
 
 
 def test_adding_to_a_team_is_journaled(anna):
@@ -137,3 +172,15 @@ def test_removing_several_journals_each(anna):
 
     assert not TeamMember.objects.exists()
     assert {action.target_id for action in AdminAction.objects.all()} == {member.pk for member in members}
+
+
+def test_values_posted_without_what_was_shown_are_compared_with_the_row(anna):
+    invite = InviteFactory(max_uses=5)
+
+    anna.post(page(invite), {"max_uses": "7", "editable": "on", "expires_at_0": "", "expires_at_1": ""})
+
+    invite.refresh_from_db()
+    assert (invite.max_uses, invite.editable) == (7, True)
+    assert list(AdminAction.objects.values_list("payload", flat=True)) == [
+        {"before": {"max_uses": 5}, "after": {"max_uses": 7}}
+    ]

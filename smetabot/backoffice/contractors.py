@@ -45,7 +45,13 @@ class PlanFilter(admin.SimpleListFilter):
         return Plan.Code.choices
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(plan_code=self.value()) if self.value() else queryset
+        live = Subscription.objects.live_paid(at=timezone.now())
+        match self.value():
+            case Plan.Code.FREE:
+                return queryset.exclude(pk__in=live.values("contractor"))
+            case code if code in Plan.PAID:
+                return queryset.filter(pk__in=live.filter(plan__code=code).values("contractor"))
+        return queryset
 
 
 class SubscriptionStatusFilter(admin.ChoicesFieldListFilter):
@@ -61,7 +67,9 @@ class GiftFilter(admin.SimpleListFilter):
         return [("waiting", "Waiting")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(pk__in=Gift.objects.pending().values("contractor")) if self.value() else queryset
+        if self.value() == "waiting":
+            return queryset.filter(pk__in=Gift.objects.pending().values("contractor"))
+        return queryset
 
 
 @admin.register(Contractor)

@@ -14,8 +14,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from factory.django import DjangoModelFactory
 
-from adminlog.models import AdminUser
-from adminlog.tests.staff import browser
+from adminlog.models import AdminAction, AdminUser
+from adminlog.tests.form import change, shown
 from analytics.models import Event
 from billing.models import Gift, Plan, SubscriptionHistory
 from core.factories import ClientFactory, InviteFactory
@@ -56,12 +56,8 @@ NASTY = [
 ]
 
 pytestmark = pytest.mark.django_db
+FORGED = ["\0", "", "x", "9" * 5000, str(10**30), "NaN", "sNaN", "1e999", "[" * 5000, r'{"x": "\u0000"}', "👍"]
 every_page = pytest.mark.parametrize("model", admin.site._registry, ids=lambda model: model._meta.label)
-
-
-@pytest.fixture
-def anna() -> Browser:
-    return browser()
 
 
 def row_of(model: type[Model]) -> Model:
@@ -144,6 +140,47 @@ def test_no_address_breaks_a_page(anna, model):
         assert anna.get(url(model, "change", key)).status_code == 302
     for query in ({"p": 10**30}, {"p": "x"}, {"o": "99.-1.x"}, {"nothing": 1}, {"all": ""}, {"_facets": 1}):
         assert anna.get(url(model, "changelist"), query, follow=True).status_code == 200
+
+
+@every_page
+def test_a_form_sent_back_as_it_came_changes_nothing(anna, model):
+    row = row_of(model)
+    before = model.objects.filter(pk=row.pk).values()[0]
+    if "change" in MAY.get(model, set()):
+        assert change(anna, url(model, "change", row.pk)).status_code == 302
+    assert model.objects.filter(pk=row.pk).values()[0] == before
+    assert not AdminAction.objects.filter(target_type=model._meta.label_lower).exists()
+
+
+@every_page
+def test_no_forged_form_breaks_a_page(anna, model):
+    row = row_of(model)
+    may = MAY.get(model, set())
+    for address in [url(model, "change", row.pk)] * ("change" in may) + [url(model, "add")] * ("add" in may):
+        form = shown(anna.get(address))
+        for name in form:
+            for value in FORGED:
+                assert anna.post(address, form | {name: value}).status_code in (200, 302), (name, value)
+
+
+@every_page
+def test_no_address_breaks_the_form_that_adds_a_row(anna, model):
+    if "add" not in MAY.get(model, set()):
+        return
+    for name in anna.get(url(model, "add")).context["adminform"].form.fields:
+        for value in FORGED:
+            assert anna.get(url(model, "add"), {name: value}).status_code == 200
+            assert anna.post(url(model, "add"), {name: value}).status_code == 200
+
+
+@pytest.mark.parametrize("page", ["x", "9", "0", "-1", ""])
+def test_no_page_breaks_the_search_of_the_menu(anna, page):
+    assert anna.get(reverse("admin:search"), {"s": "contr", "page": page}).status_code == 200
+
+
+@pytest.mark.parametrize("lookup", ["views_daily", "views_daily__in", "views_daily__gt"])
+def test_a_filter_by_what_has_two_keys_leads_back_to_the_list(anna, lookup):
+    assert anna.get(reverse("admin:core_publication_changelist"), {lookup: 1}).status_code == 302
 
 
 @every_page

@@ -1,0 +1,93 @@
+"""Forms that know what the person before them saw, and fields that take what people type into them."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from django import forms
+from django.contrib.admin.widgets import AutocompleteSelect
+from django.core.exceptions import ValidationError
+from django.utils.text import Truncator
+from unfold.utils import display_for_value
+
+OVERTAKEN = "overtaken"
+
+
+class ShownField(forms.BoundField):
+    """Where its form field has show_hidden_initial, the value as it was shown comes back with what was made of it."""
+
+    @property
+    def is_shown_known(self) -> bool:
+        """A program may post the values alone; then there is only the row to compare them with."""
+        widget = self.field.hidden_widget()
+        return not widget.value_omitted_from_data(self.form.data, self.form.files, self.html_initial_name)
+
+    @property
+    def is_overtaken(self) -> bool:
+        """Whether a value was changed that the row no longer holds."""
+        form, field = self.form, self.field
+        shown = field.hidden_widget().value_from_datadict(form.data, form.files, self.html_initial_name)
+        holds = field.to_python(field.prepare_value(self.initial))
+        return self.is_shown_known and self.name in form.changed_data and field.has_changed(holds, shown)
+
+    def _has_changed(self) -> bool:
+        if self.field.show_hidden_initial and not self.is_shown_known:
+            return self.field.has_changed(self.initial, self.data)
+        return super()._has_changed()  # type: ignore[misc]
+
+    def as_widget(self, widget: Any = None, attrs: Any = None, only_initial: bool = False) -> Any:
+        if only_initial and self.form.has_error(self.name, OVERTAKEN):
+            # The error tells what the row holds, so to send the form once more is to have seen it.
+            return type(self.form)(initial=self.form.initial)[self.name].as_widget(widget, attrs, only_initial)
+        return super().as_widget(widget, attrs, only_initial)
+
+
+class RowForm(forms.ModelForm):
+    """Refuses to change a value that is not the one shown: a colleague or the bot changed it meanwhile."""
+
+    bound_field_class = ShownField
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean()
+        for name in list(self.cleaned_data):
+            bound: Any = self[name]
+            if bound.field.show_hidden_initial and bound.is_overtaken:
+                holds = display_for_value(bound.field.prepare_value(bound.initial), "nothing") or "nothing"
+                message = f"{bound.label} was changed meanwhile to {Truncator(holds).chars(200)}; look again."
+                self.add_error(name, ValidationError(message, code=OVERTAKEN))
+        return cleaned
+
+
+class FiniteDecimalField(forms.DecimalField):
+    def to_python(self, value: Any) -> Any:
+        number = super().to_python(value)
+        if number is not None and not number.is_finite():  # a signalling NaN cannot even be compared
+            raise ValidationError(self.error_messages["invalid"], code="invalid")
+        return number
+
+
+class StorableJSON(json.JSONDecoder):
+    """Of what Python reads as JSON, that which jsonb stores."""
+
+    def decode(self, text: str, *args: Any) -> Any:
+        try:
+            value = super().decode(text, *args)
+            json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+        except (ValueError, RecursionError) as error:
+            raise json.JSONDecodeError("not JSON that jsonb stores", text, 0) from error
+        if r"\u0000" in json.dumps(value).replace(r"\\", ""):
+            raise json.JSONDecodeError("a NUL character", text, 0)
+        return value
+
+
+class ParentSelect(AutocompleteSelect):
+    def optgroups(self, name: str, value: Sequence[str], attr: Any = None) -> Any:
+        return super().optgroups(name, [key for key in value if self.is_key(key)], attr)
+
+    def is_key(self, value: str) -> bool:
+        """From an address or a forged form may come what is none, and Django would look it up all the same."""
+        try:
+            self.field.target_field.to_python(value)
+        except ValidationError:
+            return False
+        return True
