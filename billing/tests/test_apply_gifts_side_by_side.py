@@ -1,6 +1,7 @@
 """Runs beside each other, beside the bot and under faults: real processes on a real database."""
 
 import json
+import time
 from collections import Counter
 
 import pytest
@@ -190,6 +191,7 @@ def test_a_lost_connection_is_made_again(manage, colleague, wait_for_lock):
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_terminate_backend(%s)", [wait_for_lock()])
     wait_for_lock()
+    time.sleep(0.5)  # longer than one contractor alone would be waited for: the whole set is tried again
     colleague.rollback()
     assert counts(run)["applied"] == 20
     assert_each_has_exactly_one(contractors)
@@ -202,6 +204,7 @@ def test_a_deadlock_with_the_bot_is_tried_again(manage, colleague, wait_for_lock
     run = manage("apply_gifts", "--json")
     wait_for_lock()
     pay(colleague, first.contractor)  # the run holds it: whoever waited first, the run, is sent back by PostgreSQL
+    time.sleep(0.5)  # as above
     colleague.rollback()
     assert counts(run)["applied"] == 2
 
