@@ -102,19 +102,18 @@ def _apply(contractors: list[int], *, now: dt.datetime, run: GiftRun, wait: bool
     except DatabaseError:
         if not connection.is_usable():
             raise
+    held = []
     for contractor in contractors:
         try:
-            # Nobody is waited for any more: a transaction that hangs may hold all of them.
-            applied, held = _apply_set([contractor], now=now, wait=False, patience="100ms")
+            # One transaction that hangs may hold all of them: nobody alone is waited for any longer.
+            applied, held_alone = _apply_set([contractor], now=now, wait=wait, patience="100ms")
             run.applied += applied
-            reason = "another transaction holds the contractor" if held else None
+            held += held_alone
         except DatabaseError as error:
             if not connection.is_usable():
                 raise
-            reason = str(error).partition("\n")[0]
-        if reason:
-            run.refused += _refusals(contractor, reason=reason)
-    return []
+            run.refused += _refusals(contractor, reason=str(error).partition("\n")[0])
+    return held
 
 
 def _apply_set(contractors: list[int], *, now: dt.datetime, wait: bool, patience: str = "1s") -> tuple[int, list[int]]:

@@ -76,6 +76,27 @@ def test_runs_killed_at_any_moment_lose_nothing_and_give_nothing_twice(manage):
     assert_each_has_exactly_one(contractors)
 
 
+def test_runs_at_once_set_apart_only_the_gift_that_is_refused(manage):
+    contractors = two_gifts_each(300)
+    bad = contractors[150]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "ALTER TABLE billing.subscriptions ADD CONSTRAINT not_for_them CHECK (contractor_id <> %s)", [bad.pk]
+        )
+    try:
+        runs = [manage("apply_gifts", "--json", "--batch-size", "100") for _ in range(6)]
+        results = [run.communicate(timeout=60) for run in runs]
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE billing.subscriptions DROP CONSTRAINT not_for_them")
+    assert {line for _, err in results for line in err.splitlines() if line.startswith("contractor")} == {
+        f"contractor {bad.pk}, gift {Gift.objects.filter(contractor=bad).earliest('pk').pk}: "
+        'new row for relation "subscriptions" violates check constraint "not_for_them"'
+    }
+    assert sum(json.loads(out)["applied"] for out, _ in results) == 299
+    assert_each_has_exactly_one([contractor for contractor in contractors if contractor != bad])
+
+
 def test_a_killed_run_shows_as_unfinished(manage, colleague, wait_for_lock):
     contractor = GiftFactory().contractor
     pay(colleague, contractor)
@@ -131,7 +152,7 @@ def test_a_colleague_who_hangs_holds_up_the_run_for_seconds_and_not_for_each_con
         )
     out, err = (run := manage("apply_gifts", "--json")).communicate(timeout=30)
     assert (run.returncode, json.loads(out)["applied"], json.loads(out)["failed"]) == (1, 1, 20)
-    assert err.count("another transaction holds the contractor") == 20
+    assert err.count("canceling statement due to lock timeout") == 20
     assert Gift.objects.exclude(applied_at=None).get() == free
 
 
