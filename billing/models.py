@@ -67,6 +67,8 @@ class SubscriptionTerms(models.Model):
     plan = models.ForeignKey(Plan, models.RESTRICT, related_name="+")
     status = models.CharField(choices=Status)
     expires_at = models.DateTimeField(null=True, blank=True)
+    # The end before grace moved expires_at on; a trigger empties it once the status is active or trial again.
+    paid_until = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         abstract = True
@@ -107,6 +109,14 @@ class Subscription(SubscriptionTerms):
 
     class Meta(SubscriptionTerms.Meta):
         db_table = 'billing"."subscriptions'
+        indexes = [
+            # expire_subscriptions reads only what has come to its end.
+            models.Index(
+                fields=["expires_at"],
+                name="subscriptions_ending",
+                condition=Q(status__in=["active", "trial", "grace"], expires_at__isnull=False),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.plan}, {self.status}"
@@ -171,6 +181,8 @@ class SubscriptionHistory(SubscriptionTerms):
     created_at = models.DateTimeField(db_default=TransactionNow())
     # One row a gift, so that no second application can commit. The row refuses to go, hence so does an applied gift.
     gift = models.OneToOneField(Gift, DB_CASCADE, related_name="history", null=True)
+    # What a member of staff activated a plan on. Unique, so that no payment counts twice.
+    payment_reference = models.CharField(unique=True, null=True)
 
     class Meta(SubscriptionTerms.Meta):
         db_table = 'billing"."subscription_history'

@@ -51,6 +51,8 @@ class Channel(models.Model):
     synced = models.BooleanField(db_default=False)
     last_synced_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=TransactionNow(), editable=False)
+    # When staff gave it to another contractor, whose usage counter does not know of it.
+    moved_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         db_table = 'core"."channels'

@@ -1,8 +1,9 @@
 from django.db import models
 from django.db.models import F, Q
 
+from billing.models import Gift
 from core.models import Contractor
-from smetabot.postgres.deletion import DB_CASCADE
+from smetabot.postgres.deletion import DB_CASCADE, DB_SET_NULL
 from smetabot.postgres.fields import TransactionNow
 
 
@@ -32,6 +33,10 @@ class Referral(models.Model):
     referred_contractor = models.OneToOneField(Contractor, DB_CASCADE, related_name="referred_by")
     created_at = models.DateTimeField(db_default=TransactionNow(), editable=False)
     qualified_at = models.DateTimeField(null=True, editable=False)
+    # The one cycle that counted it. Deleting such a cycle is refused: its referrals would be counted again.
+    cycle = models.ForeignKey(
+        "ReferralCycle", models.DO_NOTHING, related_name="counted", null=True, editable=False, verbose_name="counted in"
+    )
 
     class Meta:
         db_table = 'referrals"."referrals'
@@ -82,6 +87,7 @@ class ReferralCycle(models.Model):
     state = models.CharField(choices=State, db_default=State.IN_PROGRESS)
     created_at = models.DateTimeField(db_default=TransactionNow(), editable=False)
     completed_at = models.DateTimeField(null=True, blank=True)
+    gift = models.OneToOneField(Gift, DB_SET_NULL, related_name="referral_cycle", null=True, editable=False)
 
     class Meta:
         db_table = 'referrals"."referral_cycles'

@@ -15,7 +15,7 @@ TABLES = {
     """,
     "core.channels": """
         id:bigint contractor_id:bigint tg_chat_id:bigint title:text? username:text? created_by_bot:boolean=true
-        synced:boolean=false last_synced_at:timestamptz? created_at:timestamptz=now()
+        synced:boolean=false last_synced_at:timestamptz? created_at:timestamptz=now() moved_at:timestamptz?
     """,
     "core.publications": """
         id:bigint channel_id:bigint message_id:bigint file_name:text? file_type:text? views:integer=0
@@ -37,11 +37,12 @@ TABLES = {
     """,
     "billing.subscriptions": """
         id:bigint contractor_id:bigint plan_id:bigint status:text source:text='paid' starts_at:timestamptz=now()
-        expires_at:timestamptz?
+        expires_at:timestamptz? paid_until:timestamptz?
     """,
     "billing.subscription_history": """
         id:bigint contractor_id:bigint plan_id:bigint status:text source:text starts_at:timestamptz?
-        expires_at:timestamptz? created_at:timestamptz=now() gift_id:bigint?
+        expires_at:timestamptz? created_at:timestamptz=now() gift_id:bigint? paid_until:timestamptz?
+        payment_reference:text?
     """,
     "billing.usage_counters": """
         contractor_id:bigint channels_created_total:integer=0 last_channel_created_at:timestamptz?
@@ -61,11 +62,12 @@ TABLES = {
     "referrals.referral_links": "id:bigint contractor_id:bigint token:text created_at:timestamptz=now()",
     "referrals.referrals": """
         id:bigint referrer_id:bigint referred_contractor_id:bigint created_at:timestamptz=now()
-        qualified_at:timestamptz?
+        qualified_at:timestamptz? cycle_id:bigint?
     """,
     "referrals.referral_cycles": """
         id:bigint referrer_id:bigint cycle_no:integer qualified_refs_required:integer=3
         qualified_refs_done:integer=0 state:text='in_progress' created_at:timestamptz=now() completed_at:timestamptz?
+        gift_id:bigint?
     """,
     "admin.admin_users": """
         id:bigint tg_user_id:bigint username:text? role:text is_active:boolean=true added_at:timestamptz=now()
@@ -100,7 +102,9 @@ FOREIGN_KEYS = """
     referrals.referral_links.contractor_id core.contractors cascade
     referrals.referrals.referrer_id core.contractors cascade
     referrals.referrals.referred_contractor_id core.contractors cascade
+    referrals.referrals.cycle_id referrals.referral_cycles no action
     referrals.referral_cycles.referrer_id core.contractors cascade
+    referrals.referral_cycles.gift_id billing.gifts_queue set null
     admin.admin_users.login_id public.auth_user set null
     admin.admin_actions.admin_id admin.admin_users restrict
 """
@@ -116,6 +120,7 @@ KEYS = """
     billing.plans(code)
     billing.subscriptions(contractor_id)
     billing.subscription_history(gift_id)
+    billing.subscription_history(payment_reference)
     billing.usage_counters(contractor_id)
     analytics.views_daily(publication_id,collected_at)
     analytics.channel_stats(channel_id)
@@ -124,6 +129,7 @@ KEYS = """
     referrals.referrals(referrer_id,referred_contractor_id)
     referrals.referrals(referred_contractor_id)
     referrals.referral_cycles(referrer_id,cycle_no)
+    referrals.referral_cycles(gift_id)
     admin.admin_users(tg_user_id)
     admin.admin_users(login_id)
 """
@@ -186,7 +192,8 @@ def test_foreign_keys_act_as_the_contract_says():
     found = rows(
         """
         SELECT format('%%s.%%s %%s.%%s %%s', c.conrelid::regclass, a.attname, n.nspname, parent.relname,
-            CASE c.confdeltype WHEN 'c' THEN 'cascade' WHEN 'n' THEN 'set null' WHEN 'r' THEN 'restrict' END)
+            CASE c.confdeltype WHEN 'c' THEN 'cascade' WHEN 'n' THEN 'set null' WHEN 'r' THEN 'restrict'
+                WHEN 'a' THEN 'no action' END)
         FROM pg_constraint c
         JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
         JOIN pg_class parent ON parent.oid = c.confrelid JOIN pg_namespace n ON n.oid = parent.relnamespace
