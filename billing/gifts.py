@@ -1,12 +1,13 @@
 """What the business does to gifts: a contractor's oldest one starts once nothing paid for is live."""
 
 import datetime as dt
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from django.db import DatabaseError, connection, transaction
+from django.db import connection
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from billing.models import Gift, Plan, Subscription
+from core.batches import Batches
 from core.models import Contractor
 from smetabot.postgres.retry import retry_transient
 
@@ -65,80 +66,37 @@ class Refusal:
         return f"contractor {self.contractor_id}, gift {self.gift_id}: {self.reason}"
 
 
-@dataclass
+@dataclass(frozen=True)
 class GiftRun:
     """`waiting` and `blocked` count contractors after the run, `applied` what it did itself."""
 
-    applied: int = 0
-    waiting: int = 0
-    blocked: int = 0
-    refused: list[Refusal] = field(default_factory=list)
+    applied: int
+    waiting: int
+    blocked: int
+    refused: list[Refusal]
 
 
 def apply_gifts(*, now: dt.datetime, batch_size: int = 1000) -> GiftRun:
     """Start the oldest pending gift of every contractor who is not blocked and has no live paid subscription.
 
     A run handles each contractor once; a gift of FREE makes nothing paid live, so the next run starts the one after it.
-    Runs share the work: one passes over what another holds, then, at its end, waits for it, so that whichever run ends
-    has left nothing that was due.
     """
-    run = GiftRun()
-    due = _due(now=now)
-    held: list[int] = []
-    for start in range(0, len(due), batch_size):
-        held += _apply(due[start : start + batch_size], now=now, run=run)
-    for start in range(0, len(held), batch_size):
-        _apply(held[start : start + batch_size], now=now, run=run, wait=True)
-    run.waiting, run.blocked = _left(now=now)
-    return run
+
+    def apply_oldest(contractors: list[int]) -> dict[str, int]:
+        with connection.cursor() as cursor:
+            cursor.execute(APPLY_OLDEST, {"contractors": contractors, "now": now, "paid": list(Plan.PAID)})
+            return {"applied": cursor.rowcount}
+
+    batches = Batches(apply_oldest, among=Contractor.objects.exclude(status=Contractor.Status.BLOCKED))
+    batches.run(_due(now=now), size=batch_size)
+    waiting, blocked = _left(now=now)
+    return GiftRun(batches.counts["applied"], waiting, blocked, _refusals(batches.refused))
 
 
-def _apply(contractors: list[int], *, now: dt.datetime, run: GiftRun, wait: bool = False) -> list[int]:
-    """As one set; when the database refuses it, one by one, setting apart who is at fault. Returns who is held."""
-    try:
-        applied, held = _apply_set_patiently(contractors, now=now, wait=wait)
-        run.applied += applied
-        return held
-    except DatabaseError:
-        if not connection.is_usable():
-            raise
-    held = []
-    for contractor in contractors:
-        try:
-            # One transaction that hangs may hold all of them: nobody alone is waited for any longer.
-            applied, held_alone = _apply_set([contractor], now=now, wait=wait, patience="100ms")
-            run.applied += applied
-            held += held_alone
-        except DatabaseError as error:
-            if not connection.is_usable():
-                raise
-            run.refused += _refusals(contractor, reason=str(error).partition("\n")[0])
-    return held
-
-
-def _apply_set(contractors: list[int], *, now: dt.datetime, wait: bool, patience: str = "1s") -> tuple[int, list[int]]:
-    """In one transaction. Returns how many gifts were applied, and the contractors passed over as held by others."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        # A webhook or a colleague holds a row for milliseconds; one that hangs must not hang the run.
-        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [patience])
-        wanted = Contractor.objects.filter(pk__in=contractors).exclude(status=Contractor.Status.BLOCKED).order_by("pk")
-        # What runs contend for is the contractor. Locking gifts instead lets a second run take the next gift.
-        locked = list(wanted.select_for_update(no_key=True, skip_locked=not wait).values_list("pk", flat=True))
-        # A statement of its own: its snapshot is younger than the locks.
-        cursor.execute(APPLY_OLDEST, {"contractors": locked, "now": now, "paid": list(Plan.PAID)})
-        applied = cursor.rowcount
-        # A deferred constraint speaks here, where it can still be pinned on a contractor, and not at the commit.
-        connection.check_constraints()
-        held = set(wanted.values_list("pk", flat=True)).difference(locked) if len(locked) < len(contractors) else ()
-    return applied, sorted(held)
-
-
-_apply_set_patiently = retry_transient(_apply_set)
-
-
-def _refusals(contractor: int, *, reason: str) -> list[Refusal]:
-    oldest = Gift.objects.pending().filter(contractor=contractor).order_by("queued_at", "pk")[:1]
-    return [Refusal(contractor, gift, reason) for gift in oldest.values_list("pk", flat=True)]
+def _refusals(refused: dict[int, str]) -> list[Refusal]:
+    oldest = Gift.objects.pending().filter(contractor__in=refused).order_by("contractor", "queued_at", "pk")
+    gifts = oldest.distinct("contractor").values_list("contractor", "pk")
+    return [Refusal(contractor, gift, refused[contractor]) for contractor, gift in gifts]
 
 
 @retry_transient

@@ -1,0 +1,102 @@
+"""Work on many contractors, one set at a time.
+
+What commands and staff contend for is the contractor: each set is one transaction that holds its contractors, locked in
+id order.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from django.core.management.base import CommandParser
+from django.db import DatabaseError, connection, transaction
+from django.db.models import QuerySet
+
+from adminlog.jobs import JobCommand, positive
+from core.models import Contractor
+from smetabot.postgres.retry import retry_transient
+
+
+def lock(contractors: Collection[int], *, patience: str = "5s") -> list[Contractor]:
+    """Hold these contractors until the transaction ends. DoesNotExist when one of them is not there."""
+    set_patience(patience)
+    found = list(Contractor.objects.filter(pk__in=contractors).order_by("pk").select_for_update(no_key=True))
+    if missing := set(contractors).difference(contractor.pk for contractor in found):
+        raise Contractor.DoesNotExist(f"There is no contractor {min(missing)}.")
+    return found
+
+
+def set_patience(patience: str) -> None:
+    """How long this transaction waits for any lock: a webhook holds a row for milliseconds, and one that hangs must
+    hang nobody else."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [patience])
+
+
+@dataclass
+class Batches:
+    """`work` gets the ids of a set and returns its counts; it runs again when the set is tried again.
+
+    `among` is asked under the lock, because who was due may have been blocked meanwhile. `refused` says of each
+    contractor whom the database refused why: nothing of theirs was written, and they held nobody up.
+    """
+
+    work: Callable[[list[int]], Mapping[str, int]]
+    among: QuerySet[Contractor] = field(default_factory=lambda: Contractor.objects.all())
+    counts: Counter[str] = field(default_factory=Counter)
+    refused: dict[int, str] = field(default_factory=dict)
+
+    def run(self, due: list[int], *, size: int) -> None:
+        """Runs share the work: one passes over what another holds, then, at its end, waits for it, so that whichever
+        run ends has left nothing that was due."""
+        held: list[int] = []
+        for batch in _in_sets(due, size):
+            held += self._handle(batch, wait=False)
+        for batch in _in_sets(held, size):
+            self._handle(batch, wait=True)
+
+    def _handle(self, contractors: list[int], *, wait: bool) -> list[int]:
+        """As one set; when the database refuses it, one by one, setting apart who is at fault. Returns who is held."""
+        try:
+            return self._handle_set_patiently(contractors, wait=wait)
+        except DatabaseError:
+            if not connection.is_usable():
+                raise
+        held = []
+        for contractor in contractors:
+            try:
+                # One transaction that hangs may hold all of them: nobody alone is waited for any longer.
+                held += self._handle_set([contractor], wait=wait, patience="100ms")
+            except DatabaseError as error:
+                if not connection.is_usable():
+                    raise
+                self.refused[contractor] = str(error).partition("\n")[0]
+        return held
+
+    def _handle_set(self, contractors: list[int], *, wait: bool, patience: str = "1s") -> list[int]:
+        with transaction.atomic():
+            set_patience(patience)
+            wanted = self.among.filter(pk__in=contractors).order_by("pk")
+            locked = list(wanted.select_for_update(no_key=True, skip_locked=not wait).values_list("pk", flat=True))
+            # Statements of its own: their snapshots are younger than the locks.
+            counts = self.work(locked)
+            # A deferred constraint speaks here, where it can still be pinned on a contractor, and not at the commit.
+            connection.check_constraints()
+            held = wanted.exclude(pk__in=locked) if len(locked) < len(contractors) else wanted.none()
+            passed_over = list(held.values_list("pk", flat=True))
+        self.counts.update(counts)
+        return passed_over
+
+    _handle_set_patiently = retry_transient(_handle_set)
+
+
+def _in_sets(contractors: list[int], size: int) -> Iterable[list[int]]:
+    return (contractors[start : start + size] for start in range(0, len(contractors), size))
+
+
+class BatchCommand(JobCommand):
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--batch-size", type=positive, default=1000, help="contractors a transaction (default 1000)"
+        )
