@@ -1,6 +1,7 @@
 import django.db.models.deletion
-import smetabot.postgres.deletion
 from django.db import migrations, models
+
+import smetabot.postgres.deletion
 
 
 class Migration(migrations.Migration):
