@@ -1,13 +1,15 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import Client
 
@@ -77,3 +79,38 @@ def wait_for_lock(db: None) -> Callable[[], int]:
         raise AssertionError("nobody waits for a lock")
 
     return wait
+
+
+@pytest.fixture
+def while_held(wait_for_lock: Callable[[], int]) -> Callable[..., list[Any]]:
+    """Calls `second` while the transaction of `first` is open, each on a connection of its own; `first` commits once
+    `second` waits for it. Returns what they returned or raised."""
+
+    def call(first: Callable[[], Any], second: Callable[[], Any]) -> list[Any]:
+        done, commit = threading.Event(), threading.Event()
+        outcomes: list[Any] = [None, None]
+
+        def work(number: int, operation: Callable[[], Any]) -> None:
+            try:
+                with transaction.atomic():
+                    outcomes[number] = operation()
+                    if number == 0:
+                        done.set()
+                        commit.wait(20)
+            except Exception as error:
+                outcomes[number] = error
+            finally:
+                done.set()
+                connection.close()
+
+        threads = [threading.Thread(target=work, args=each) for each in enumerate([first, second])]
+        threads[0].start()
+        done.wait(20)
+        threads[1].start()
+        wait_for_lock()
+        commit.set()
+        for thread in threads:
+            thread.join()
+        return outcomes
+
+    return call

@@ -3,11 +3,12 @@
 import datetime as dt
 from dataclasses import dataclass
 
-from django.db import connection
+from django.core.exceptions import ValidationError
+from django.db import connection, transaction
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from billing.models import Gift, Plan, Subscription
-from core.batches import Batches
+from core.batches import Batches, lock
 from core.models import Contractor
 from smetabot.postgres.retry import retry_transient
 
@@ -91,6 +92,36 @@ def apply_gifts(*, now: dt.datetime, batch_size: int = 1000) -> GiftRun:
     batches.run(_due(now=now), size=batch_size)
     waiting, blocked = _left(now=now)
     return GiftRun(batches.counts["applied"], waiting, blocked, _refusals(batches.refused))
+
+
+def queue_gift(*, contractor: int, plan: Plan, days: int, now: dt.datetime) -> Gift:
+    """By staff. ValidationError when it is of no paid plan, or of fewer days than one or more than ten years."""
+    gift = Gift(contractor_id=contractor, plan=plan, days=days, reason=Gift.Reason.ADMIN_GRANT, queued_at=now)
+    if plan.code not in Plan.PAID:
+        raise ValidationError("Give days on PRO or BUSINESS: everybody has FREE.", code="free")
+    with transaction.atomic():
+        lock([contractor])
+        gift.full_clean()
+        gift.save()
+    return gift
+
+
+def withdraw_gift(*, gift: int, now: dt.datetime) -> Gift:
+    """By staff. ValidationError when it is not pending any more."""
+    with transaction.atomic():
+        lock(list(Gift.objects.filter(pk=gift).values_list("contractor", flat=True)))
+        found = Gift.objects.select_for_update(no_key=True).get(pk=gift)
+        if found.applied_at:
+            raise ValidationError(
+                "This gift started on %(date)s. Shorten the subscription instead.",
+                code="applied",
+                params={"date": f"{found.applied_at:%Y-%m-%d}"},
+            )
+        if found.withdrawn_at:
+            raise ValidationError("This gift was withdrawn already.", code="withdrawn")
+        found.withdrawn_at = now
+        found.save(update_fields=["withdrawn_at"])
+    return found
 
 
 def _refusals(refused: dict[int, str]) -> list[Refusal]:

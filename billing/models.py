@@ -95,6 +95,11 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
     def live_paid(self, *, at: dt.datetime) -> "SubscriptionQuerySet":
         return self.live(at=at).filter(plan__code__in=Plan.PAID)
 
+    def ended(self, *, at: dt.datetime) -> "SubscriptionQuerySet":
+        """Whose end has passed while the status does not say so yet."""
+        Status = SubscriptionTerms.Status
+        return self.filter(status__in=[Status.ACTIVE, Status.TRIAL, Status.GRACE], expires_at__lte=at)
+
 
 class Subscription(SubscriptionTerms):
     """What a contractor has now. A contractor without a row, or whose row is not live, is on FREE."""
