@@ -2,14 +2,16 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.core.exceptions import ValidationError
 from django.db.models import ForeignKey
 from django.http import HttpRequest
+from django.utils import timezone
 
 from adminlog.columns import coloured, column, label, link
 from adminlog.forms import RowForm
 from adminlog.lists import ParentFilter
 from adminlog.pages import BaseAdmin
+from billing.gifts import queue_gift
+from billing.limits import Features
 from billing.models import Gift, Plan, Subscription, SubscriptionHistory, UsageCounter
 
 STATUS_COLOURS = {"active": "success", "trial": "info", "grace": "warning", "expired": "danger"}
@@ -26,14 +28,7 @@ class PlanForm(RowForm):
 
     def clean_features(self) -> dict[str, Any]:
         features = self.cleaned_data["features"]
-        if not isinstance(features, dict):
-            raise ValidationError('Write an object such as {"crm": true}.')
-        for key in {"can_edit_channel", "can_sync", "crm"} & features.keys():
-            if not isinstance(features[key], bool):
-                raise ValidationError(f"{key} is true or false.")
-        team_size = features.get("team_size", 1)
-        if type(team_size) is not int or team_size < 1:
-            raise ValidationError("team_size is a whole number from 1 up.")
+        Features.read(features)
         return features
 
 
@@ -64,14 +59,19 @@ class TermsAdmin(BaseAdmin):
 class SubscriptionAdmin(TermsAdmin):
     icon = "verified"
     list_display = ["id", link("contractor"), column("plan"), STATUS, SOURCE, "starts_at", "expires_at"]
-    fields = ["id", "contractor", "plan", STATUS, SOURCE, "starts_at", "expires_at"]
+    fields = ["id", "contractor", "plan", STATUS, SOURCE, "starts_at", "expires_at", "paid_until"]
 
 
 @admin.register(SubscriptionHistory)
 class SubscriptionHistoryAdmin(TermsAdmin):
     icon = "history"
     list_display = ["id", link("contractor"), column("plan"), STATUS, SOURCE, "starts_at", "expires_at", "created_at"]
-    fields = ["id", "contractor", "plan", STATUS, SOURCE, "starts_at", "expires_at", "gift", "created_at"]
+    search_fields = [*CONTRACTOR, "payment_reference"]
+    search_help_text = f"{CONTRACTOR_HELP}, payment reference"
+    fields = [
+        *["id", "contractor", "plan", STATUS, SOURCE, "starts_at", "expires_at", "paid_until"],
+        *["payment_reference", "gift", "created_at"],
+    ]
 
 
 class GiftState(admin.SimpleListFilter):
@@ -128,8 +128,9 @@ class GiftAdmin(BaseAdmin):
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Any, form: forms.ModelForm, change: bool) -> None:
-        obj.reason = Gift.Reason.ADMIN_GRANT
-        super().save_model(request, obj, form, change)
+        queued = queue_gift(contractor=obj.contractor_id, plan=obj.plan, days=obj.days, now=timezone.now())
+        obj.pk = queued.pk
+        obj.refresh_from_db()
 
 
 @admin.register(UsageCounter)

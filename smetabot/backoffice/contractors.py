@@ -4,15 +4,18 @@ import datetime as dt
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery, Value
+from django.core.exceptions import ValidationError
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.html import format_html_join
 
 from adminlog.columns import coloured, column, label, link
 from adminlog.pages import BaseAdmin
 from adminlog.search import matching
 from billing.admin import STATUS_COLOURS
+from billing.limits import Features, effective_plan
 from billing.models import Gift, Plan, Subscription
 from core.models import Channel, Contractor, Invite
 from referrals.models import ReferralLink
@@ -21,11 +24,13 @@ PLAN = label("plan_code", "plan", PRO="info", BUSINESS="primary")
 
 
 def at_a_glance(contractors: QuerySet[Contractor], *, at: dt.datetime) -> QuerySet[Contractor]:
-    """With plan_code (the effective plan), is_live, channels_count and gifts_waiting; for the rows of one page."""
+    """With plan_code and plan_features (the effective plan's), is_live, channels_count and gifts_waiting; for the rows
+    of one page."""
     mine = {"contractor": OuterRef("pk")}
     live = Subscription.objects.live(at=at).filter(**mine)
     return contractors.annotate(
-        plan_code=Coalesce(Subquery(live.values("plan__code")), Value(Plan.Code.FREE)),
+        plan_code=effective_plan(at=at),
+        plan_features=Subquery(Plan.objects.filter(code=OuterRef("plan_code")).values("features")),
         is_live=Exists(live),
         channels_count=count(Channel.objects.filter(**mine)),
         gifts_waiting=count(Gift.objects.pending().filter(**mine)),
@@ -101,6 +106,7 @@ class ContractorAdmin(BaseAdmin):
             {
                 "fields": [
                     (PLAN, "subscription_state", column("subscription__expires_at", "until")),
+                    "plan_allows",
                     (
                         column("overview__channels_cnt", "channels"),
                         column("usage__channels_created_total", "channels ever made"),
@@ -160,6 +166,17 @@ class ContractorAdmin(BaseAdmin):
         if contractor.is_live or subscription.status == Subscription.Status.EXPIRED:
             return coloured(subscription.status, STATUS_COLOURS.get(subscription.status))
         return coloured(f"{subscription.status}, over", "danger")
+
+    @admin.display(description="the plan allows")
+    def plan_allows(self, contractor: Any) -> str:
+        try:
+            features = Features.read(contractor.plan_features)
+        except ValidationError as error:
+            return "; ".join(error.messages)
+        allowed = {"editing": features.can_edit_channel, "sync": features.can_sync, "CRM": features.crm}
+        labels = [coloured(f"a team of {features.team_size}", "info" if features.team_size > 1 else None)]
+        labels += [coloured(what if yes else f"no {what}", "info" if yes else None) for what, yes in allowed.items()]
+        return format_html_join(" ", "{}", ([label] for label in labels))
 
     @admin.display(description="current cycle")
     def current_cycle(self, contractor: Contractor) -> str:
