@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, Error, connection, transaction
@@ -49,7 +49,10 @@ class Report:
     problems: Sequence[str] = ()
 
 
-class JobCommand(BaseCommand):
+ReportT = TypeVar("ReportT", bound=Report)
+
+
+class JobCommand(BaseCommand, Generic[ReportT]):
     """A command that cron calls: `run` does the work, everything that such commands have in common is here.
 
     Exit 0 done, also when there was nothing to do; 1 something failed; 2 bad arguments, no database or an unmigrated
@@ -62,7 +65,7 @@ class JobCommand(BaseCommand):
     # The counts in words: a format string over their names.
     summary: ClassVar[str]
 
-    def run(self, *, now: dt.datetime, **options: Any) -> Report:
+    def run(self, *, now: dt.datetime, **options: Any) -> ReportT:
         """Do the work; committed piece by piece, or, in a dry run, inside one transaction that is rolled back."""
         raise NotImplementedError
 
@@ -73,7 +76,7 @@ class JobCommand(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="do everything, then roll it back")
         parser.add_argument("--now", type=moment, help="the moment to work at, such as 2026-01-31T09:00:00Z")
-        parser.add_argument("--json", action="store_true", help="print the counts as one JSON object")
+        parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
 
     def handle(self, *, dry_run: bool, now: str | dt.datetime | None, json: bool, **options: Any) -> None:
         try:
@@ -106,7 +109,7 @@ class JobCommand(BaseCommand):
         if job_run:
             JobRun.objects.filter(pk=job_run.pk).update(finished_at=Now(), **fields)
 
-    def print_report(self, report: Report, *, prefix: str, as_json: bool) -> None:
+    def print_report(self, report: ReportT, *, prefix: str, as_json: bool) -> None:
         for problem in report.problems:
             self.stderr.write(problem)
         text = json.dumps(report.counts) if as_json else f"{prefix}: {self.summary.format_map(report.counts)}"

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -79,7 +79,7 @@ def _due(*, now: dt.datetime) -> list[int]:
 
 
 def _end(contractors: list[int], *, now: dt.datetime, record: bool = True) -> dict[str, int]:
-    params = {"contractors": contractors, "now": now, "record": record}
+    params: dict[str, Any] = {"contractors": contractors, "now": now, "record": record}
     with connection.cursor() as cursor:
         cursor.execute(END, params | {"paid": list(Plan.PAID), "grace_days": settings.GRACE_DAYS})
         grace, expired = cursor.fetchone()
