@@ -13,14 +13,14 @@ FREE, PRO, BUSINESS = Plan.Code
 PAID, GIFT, TRIAL, GRANT = SubscriptionTerms.Source
 Status = SubscriptionTerms.Status
 
-GRACE = 3 * DAY
 # In days from now: what ended since the last hourly run, which the next one therefore finds.
 JUST_NOW = (-0.04, -0.01)
 
 
 @dataclass(frozen=True)
 class Term:
-    """A stretch on a plan. `ends` is a range in days from now, or from the start of the term that follows."""
+    """A stretch on a plan. `ends` is a range in days from now, or from the start of the term that follows, and is the
+    end of grace where there was one. GRACE without any grace is ACTIVE."""
 
     plan: Plan.Code
     source: SubscriptionTerms.Source
@@ -31,8 +31,12 @@ class Term:
 
     @property
     def length(self) -> dt.timedelta:
-        paid_for = DAY * self.days * (self.renewals + 1)
-        return paid_for + GRACE if self.status == Status.GRACE else paid_for
+        """Without grace."""
+        return DAY * self.days * (self.renewals + 1)
+
+    @property
+    def has_grace(self) -> bool:
+        return self.source == PAID and self.status in (Status.GRACE, Status.EXPIRED)
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ CAREERS = (
     Career(4, (Term(PRO, GIFT, (2, 28)),)),
     Career(4, (Term(PRO, TRIAL, (1, 13), Status.TRIAL, days=14),)),
     Career(6, (Term(PRO, PAID, (-90, -3), Status.EXPIRED, renewals=1),)),
-    Career(3, (Term(PRO, PAID, (1, 2.9), Status.GRACE, renewals=2),)),
+    Career(3, (Term(PRO, PAID, (0.1, 2.9), Status.GRACE, renewals=2),)),
     Career(3, (Term(PRO, PAID, (5, 25), Status.CANCELLED),)),
     Career(3, (Term(PRO, PAID, (0.2, 2), renewals=4),)),
     Career(8, (Term(PRO, PAID, (1, 27), renewals=6),)),
@@ -66,7 +70,7 @@ CAREERS = (
     Career(1, (Term(PRO, PAID, JUST_NOW, Status.GRACE),), gifts=1),
     Career(2, (Term(PRO, GIFT, (4, 26)),), gifts=1),
     Career(1, (Term(BUSINESS, GIFT, (2, 13), days=14),), withdrawn=1),
-    Career(2, (Term(PRO, PAID, (-0.03, 0)), Term(PRO, GIFT, (8, 22)))),
+    Career(2, (Term(PRO, PAID, (-0.08, -0.05), Status.EXPIRED), Term(PRO, GIFT, (8, 22)))),
     Career(3, (Term(PRO, TRIAL, (-40, -2), Status.EXPIRED, days=14),)),
     Career(1, (Term(PRO, TRIAL, JUST_NOW, Status.TRIAL, days=14),)),
     Career(2, (Term(PRO, GIFT, (-60, -3), Status.EXPIRED),)),
@@ -86,13 +90,18 @@ CAREERS = (
 
 @dataclass(frozen=True)
 class Spell:
-    """A term in one contractor's life, with its dates and, where one began it, its gift."""
+    """A term in one contractor's life, with its dates, the grace that is in them and, where one began it, its gift."""
 
     contractor: Contractor
     term: Term
     starts: dt.datetime
     ends: dt.datetime | None
+    grace: dt.timedelta = dt.timedelta()
     gift: Gift | None = None
+
+    @property
+    def paid_until(self) -> dt.datetime | None:
+        return self.ends - self.grace if self.ends and self.grace else None
 
     def is_live(self, at: dt.datetime) -> bool:
         if self.term.status == Status.EXPIRED:
@@ -111,9 +120,13 @@ class Spell:
             for _ in range(term.renewals):
                 at, ends = world.chance.between(ends - 3 * DAY, ends), ends + DAY * term.days
                 yield self._row(at, status, ends, world)
-            if term.status in (Status.GRACE, Status.EXPIRED):
-                # An hourly run saw that the time was up.
-                yield self._row(world.chance.between(ends, min(ends + HOUR, now)), term.status, self.ends, world)
+            # Hourly runs saw that the time was up.
+            if self.paid_until:
+                seen_at = world.chance.between(ends, ends + HOUR)
+                yield self._row(seen_at, Status.GRACE, self.ends, world, paid_until=self.paid_until)
+            if term.status == Status.EXPIRED:
+                seen_at = world.chance.between(self.ends, min(self.ends + HOUR, now))
+                yield self._row(seen_at, Status.EXPIRED, self.ends, world, paid_until=self.paid_until)
         if term.status == Status.CANCELLED:
             yield self._row(world.chance.between(at, min(self.ends or now, now)), term.status, self.ends, world)
 
@@ -123,6 +136,7 @@ class Spell:
         status: SubscriptionTerms.Status,
         ends: dt.datetime | None,
         world: World,
+        paid_until: dt.datetime | None = None,
         gift: Gift | None = None,
     ) -> SubscriptionHistory:
         return SubscriptionHistory(
@@ -132,6 +146,7 @@ class Spell:
             source=self.term.source,
             starts_at=self.starts,
             expires_at=ends,
+            paid_until=paid_until,
             created_at=at,
             gift=gift,
         )

@@ -33,6 +33,11 @@ class Life:
     def live_spell(self, at: dt.datetime) -> Spell | None:
         return self.spells[-1] if self.spells and self.spells[-1].is_live(at) else None
 
+    def make_channel(self, made_at: dt.datetime, world: World) -> None:
+        """One more, still standing."""
+        self.made.append(made_at)
+        self.channels.append(_channel(self, made_at, world))
+
     def usage(self) -> UsageCounter:
         return UsageCounter(
             contractor=self.contractor,
@@ -66,6 +71,7 @@ def subscription(newest: SubscriptionHistory) -> Subscription:
         source=PAID if new else newest.source,
         starts_at=newest.starts_at or newest.created_at,
         expires_at=newest.expires_at,
+        paid_until=newest.paid_until,
     )
 
 
@@ -119,15 +125,20 @@ def _spells(life: Life, world: World) -> list[Spell]:
     spells: list[Spell] = []
     next_start = world.now
     for term in reversed(life.career.terms):
-        ends = next_start + world.chance.days(*term.ends) if term.ends else None
-        starts = ends - term.length if ends else next_start - world.chance.days(10, 100)
+        grace = world.grace if term.has_grace else dt.timedelta()
+        ends = None
+        if term.ends:
+            least, most = term.ends
+            # However short grace is, it has begun.
+            ends = next_start + world.chance.days(least, min(most, grace / DAY - 0.1) if grace else most)
+        starts = ends - grace - term.length if ends else next_start - world.chance.days(10, 100)
         applied = None
         if term.source == GIFT:
             queued_at = world.chance.between(starts - HOUR, starts)
             applied = gift(
                 life.contractor, world, queued_at=queued_at, applied_at=starts, plan=term.plan, days=term.days
             )
-        spells.insert(0, Spell(life.contractor, term, starts, ends, applied))
+        spells.insert(0, Spell(life.contractor, term, starts, ends, grace, applied))
         next_start = starts
     return spells
 
@@ -170,18 +181,25 @@ def _channel_moments(life: Life, world: World) -> list[dt.datetime]:
 
 def _channels(life: Life, made_at: dt.datetime, world: World) -> Iterator[Channel]:
     """What stands of one that the bot made: mostly that one, at times nothing, at times one of the contractor's own."""
-    chance, now = world.chance, world.now
+    chance = world.chance
     (fate,) = chance.choices(["stands", "deleted", "replaced"], [92, 4, 4])
     if fate == "deleted":
         return
-    created_at = made_at if fate == "stands" else chance.between(made_at, now)
+    if fate == "stands":
+        yield _channel(life, made_at, world)
+    else:
+        yield _channel(life, chance.between(made_at, world.now), world, created_by_bot=False)
+
+
+def _channel(life: Life, created_at: dt.datetime, world: World, *, created_by_bot: bool = True) -> Channel:
+    chance, now = world.chance, world.now
     spell = life.live_spell(now)
     synced = spell is not None and chance.happens(0.5)
-    yield Channel(
+    return Channel(
         contractor=life.contractor,
         title=world.words.channel_title(),
         username=world.words.channel_username() if chance.happens(0.15) else None,
-        created_by_bot=fate == "stands",
+        created_by_bot=created_by_bot,
         synced=synced,
         last_synced_at=chance.between(max(created_at, spell.starts), now) if spell and synced else None,
         created_at=created_at,

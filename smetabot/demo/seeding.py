@@ -10,7 +10,7 @@ from billing.models import Plan
 from core.models import Channel, Client, Contractor, Publication
 from referrals.models import ReferralLink
 from smetabot.demo import contents, figures, relations
-from smetabot.demo.chance import Chance
+from smetabot.demo.chance import DAY, Chance
 from smetabot.demo.lives import Life, lives, subscription
 from smetabot.demo.tables import Tables
 from smetabot.demo.words import Words
@@ -31,11 +31,16 @@ def seed(*, contractors: int, seed: int, now: dt.datetime) -> dict[str, int]:
         _claim_empty_database()
         # As text, because to random the number -1 is the same as 1.
         chance = Chance(str(seed))
-        world = World(chance, Words(chance), {plan.code: plan for plan in Plan.objects.all()}, now)
+        plans = {plan.code: plan for plan in Plan.objects.all()}
+        world = World(chance, Words(chance), plans, now, grace=DAY * settings.GRACE_DAYS)
         everyone = lives(contractors, world)
         tables.save(life.contractor for life in everyone)
-        _save_relations(everyone, tables, world)
+        referrals = relations.referrals(everyone, world)
+        cycles = relations.cycles(everyone, referrals, world)
         _save_billing(everyone, tables, world)
+        tables.save(cycles)
+        tables.save(referrals)
+        _save_relations(everyone, tables, world)
         _save_channels(everyone, tables, world)
         _save_figures(tables, world)
     return {str(model._meta.verbose_name_plural): rows for model, rows in tables.written.items()}
@@ -54,11 +59,6 @@ def _save_relations(everyone: list[Life], tables: Tables, world: World) -> None:
         ReferralLink(contractor=life.contractor, token=world.chance.token(10), created_at=life.created)
         for life in everyone
     )
-    referrals = tables.save(relations.referrals(everyone, world))
-    lives_by_id = {life.contractor.pk: life for life in everyone}
-    for cycle in tables.save(relations.cycles(everyone, referrals)):
-        if cycle.completed_at:
-            relations.reward(lives_by_id[cycle.referrer_id], cycle.completed_at, world)
     tables.save(member for owner in everyone for member in relations.team(owner, everyone, world))
 
 

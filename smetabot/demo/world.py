@@ -14,5 +14,6 @@ class World:
     words: Words
     plans: dict[str, Plan]
     now: dt.datetime
+    grace: dt.timedelta
     # One guest of each channel so far, who may come to another one too.
     guests: list[Person] = field(default_factory=list)

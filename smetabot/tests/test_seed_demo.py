@@ -1,4 +1,5 @@
 import datetime as dt
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,8 +12,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection, models
+from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
-from django.db.models import Count, F, Max, Min
+from django.db.models import Count, F, Max, Min, Q
 from django.utils import timezone
 
 from adminlog.models import AdminAction, JobRun
@@ -20,14 +22,18 @@ from analytics.models import ChannelStats, Event, ViewsDaily
 from analytics.statistics import recount_channels, snapshot_views
 from billing.gifts import apply_gifts
 from billing.models import Gift, Plan, Subscription, SubscriptionHistory, UsageCounter
+from billing.subscriptions import expire_subscriptions
 from core.factories import ContractorFactory
 from core.models import Channel, Client, Contractor, Invite, Publication, TeamMember
-from referrals.models import Referral, ReferralCycle, ReferralLink, ReferralProgress
+from referrals.cycles import advance_referrals
+from referrals.models import Referral, ReferralCycle, ReferralLink
 from smetabot.demo.chance import Chance
 from smetabot.demo.seeding import NotEmptyError, seed
 from smetabot.demo.words import Words
 
 NOW = dt.datetime(2026, 1, 30, 9, 0, tzinfo=dt.UTC)
+LAST_RUN = NOW - dt.timedelta(hours=1)
+GRACE = dt.timedelta(days=3)
 CORE = [Contractor, Channel, Publication, Invite, Client, TeamMember]
 BILLING = [Subscription, SubscriptionHistory, Gift, UsageCounter]
 DERIVED = [ViewsDaily, ChannelStats, Event]
@@ -93,7 +99,8 @@ def test_it_refuses_a_database_that_has_a_contractor_and_writes_nothing(empty):
 
 
 def test_it_refuses_a_database_that_lacks_migrations(empty):
-    MigrationRecorder(connection).record_unapplied("billing", "0003_history_append_only")
+    ((app, newest),) = MigrationLoader(connection).graph.leaf_nodes("billing")
+    MigrationRecorder(connection).record_unapplied(app, newest)
     with pytest.raises(CommandError, match="run manage.py migrate") as refusal:
         call_command("seed_demo")
     assert refusal.value.returncode == 2
@@ -182,6 +189,64 @@ def test_killed_half_way_it_leaves_nothing():
 
 
 # What the cron jobs find
+
+
+def check_data(*, now: dt.datetime) -> dict[str, list]:
+    out = StringIO()
+    call_command("check_data", now=now, json=True, stdout=out)
+    return json.loads(out.getvalue())
+
+
+def test_the_data_agree_with_what_they_are_derived_from(demo):
+    assert check_data(now=NOW) == {"findings": [], "notices": []}
+
+
+@pytest.mark.parametrize("grace_days", [0, 1])
+def test_however_long_grace_is_the_data_still_agree_after_a_week_of_cron_jobs(empty, settings, grace_days):
+    settings.GRACE_DAYS = grace_days
+    seed(contractors=60, seed=1, now=NOW)
+    for day in range(8):
+        now = NOW + dt.timedelta(days=day)
+        for job in ("expire_subscriptions", "advance_referrals", "apply_gifts", "aggregate_stats"):
+            call_command(job, now=now, stdout=StringIO())
+        assert check_data(now=now)["findings"] == []
+
+
+def test_the_next_expiry_run_puts_some_in_grace_and_ends_some(demo):
+    run = expire_subscriptions(now=NOW)
+    assert run.grace > 0
+    assert run.expired > 1
+    assert run.refused == {}
+
+
+@pytest.mark.parametrize("source", ["paid", "trial"])
+def test_the_next_expiry_run_ends_a_grace_and_a_trial(demo, source):
+    earlier = set(Subscription.objects.filter(status="expired", source=source).values_list("pk", flat=True))
+    expire_subscriptions(now=NOW)
+    assert Subscription.objects.filter(status="expired", source=source).exclude(pk__in=earlier).exists()
+
+
+def test_the_next_referral_run_qualifies_some_fills_a_cycle_and_queues_its_reward(demo):
+    waiting = Gift.objects.pending().filter(reason="referral_reward").count()
+    run = advance_referrals(now=NOW)
+    assert run.qualified > 0
+    assert run.cycles_completed == run.rewards_queued > 0
+    assert run.refused == {}
+    assert Gift.objects.pending().filter(reason="referral_reward").count() == waiting + run.rewards_queued
+
+
+def test_after_the_expiry_and_the_referral_run_the_gift_run_still_applies_some(demo):
+    expire_subscriptions(now=NOW)
+    advance_referrals(now=NOW)
+    assert apply_gifts(now=NOW).applied > 1
+
+
+def test_nothing_was_left_undone_by_the_last_hourly_runs(demo):
+    assert not Subscription.objects.ended(at=LAST_RUN).exists()
+    pending = Gift.objects.pending().filter(queued_at__lte=LAST_RUN, contractor__status=Contractor.Status.ACTIVE)
+    assert pending.exists()
+    live_paid = Subscription.objects.live_paid(at=LAST_RUN)
+    assert not pending.exclude(contractor__subscription__in=live_paid).exists()
 
 
 def test_the_next_gift_run_applies_some_and_leaves_some_waiting_and_some_blocked(demo):
@@ -346,12 +411,8 @@ def test_every_subscription_is_as_its_newest_history_row(demo):
     by_contractor = histories()
     for subscription in Subscription.objects.all():
         newest = by_contractor[subscription.contractor_id][-1]
-        assert (subscription.plan_id, subscription.status, subscription.starts_at, subscription.expires_at) == (
-            newest.plan_id,
-            newest.status,
-            newest.starts_at,
-            newest.expires_at,
-        )
+        for column in ("plan_id", "status", "starts_at", "expires_at", "paid_until"):
+            assert getattr(subscription, column) == getattr(newest, column)
 
 
 def test_every_history_begins_with_the_row_that_the_bot_writes(demo):
@@ -375,6 +436,59 @@ def test_a_history_row_starts_a_term_or_goes_on_with_the_one_before(demo):
             else:
                 assert (after.starts_at, after.plan, after.source) == (before.starts_at, before.plan, before.source)
                 assert end(after) >= end(before)
+
+
+def changes_to(status: str) -> list[tuple[SubscriptionHistory, SubscriptionHistory]]:
+    """Each history row with this status, and the one before it."""
+    changes = [pair for rows in histories().values() for pair in pairwise(rows) if pair[1].status == status]
+    assert len(changes) > 5
+    return changes
+
+
+def test_what_was_paid_for_goes_to_grace_at_its_end_and_nothing_else_does(demo):
+    for before, after in changes_to("grace"):
+        assert (before.status, after.source) == ("active", "paid")
+        assert after.plan.code in Plan.PAID
+        assert after.paid_until == before.expires_at
+        assert after.expires_at == before.expires_at + GRACE
+
+
+def test_what_was_paid_for_expires_after_its_grace_and_all_else_without(demo):
+    for before, after in changes_to("expired"):
+        assert (before.status == "grace") is (after.source == "paid")
+        assert (after.expires_at, after.paid_until) == (before.expires_at, before.paid_until)
+    assert {after.source for _, after in changes_to("expired")} == set(Subscription.Source)
+
+
+@pytest.mark.parametrize("status", ["grace", "expired"])
+def test_within_the_hour_a_run_saw_that_the_time_was_up(demo, status):
+    for before, after in changes_to(status):
+        assert before.expires_at < after.created_at < before.expires_at + dt.timedelta(hours=1)
+
+
+def test_only_what_is_or_was_in_grace_remembers_an_end_before_it(demo):
+    in_grace = Q(source="paid", status__in=["grace", "expired"])
+    for model in (Subscription, SubscriptionHistory):
+        assert set(model.objects.exclude(paid_until=None)) == set(model.objects.filter(in_grace))
+
+
+@pytest.mark.parametrize("days", [1, 30])
+def test_grace_is_as_long_as_the_setting_says(empty, settings, days):
+    settings.GRACE_DAYS = days
+    seed(contractors=40, seed=1, now=NOW)
+    for _, after in changes_to("grace"):
+        assert after.expires_at - after.paid_until == dt.timedelta(days=days)
+        assert after.paid_until < after.created_at <= NOW
+    assert Subscription.objects.filter(status="grace").live(at=NOW).exists()
+
+
+def test_without_grace_nobody_ever_was_in_it(empty, settings):
+    settings.GRACE_DAYS = 0
+    seed(contractors=40, seed=1, now=NOW)
+    for model in (Subscription, SubscriptionHistory):
+        assert model.objects.filter(source="paid", status="expired").exists()
+        assert not model.objects.filter(status="grace").exists()
+        assert not model.objects.exclude(paid_until=None).exists()
 
 
 def test_an_applied_gift_and_its_history_row_say_the_same(demo):
@@ -407,21 +521,34 @@ def test_who_is_brought_came_after_who_brought_them_so_that_there_is_no_circle(d
     assert not Referral.objects.filter(referred_contractor__created_at__lte=F("referrer__created_at")).exists()
 
 
-def test_a_referral_is_qualified_where_the_rows_say_so(demo):
-    meets = ReferralProgress.objects.filter(
-        channels_created__gte=2, referred_contractor__status=Contractor.Status.ACTIVE
-    )
-    assert set(meets.values_list("referral", flat=True)) == set(
-        Referral.objects.exclude(qualified_at=None).values_list("pk", flat=True)
-    )
+def test_a_referral_is_qualified_where_the_rows_said_so_at_the_last_hourly_run(demo):
+    stood = Count("referred_contractor__channels", filter=Q(referred_contractor__channels__created_at__lte=LAST_RUN))
+    met = Referral.objects.filter(referred_contractor__status=Contractor.Status.ACTIVE).alias(stood=stood)
+    assert set(met.filter(stood__gte=2)) == set(Referral.objects.exclude(qualified_at=None))
 
 
-def test_every_qualified_referral_is_counted_in_a_cycle_and_only_the_last_cycle_is_open(demo):
-    qualified = Counter(Referral.objects.exclude(qualified_at=None).values_list("referrer", flat=True))
+def test_every_qualified_referral_and_no_other_is_counted_in_a_cycle_of_its_referrer(demo):
+    counted = Referral.objects.exclude(cycle=None)
+    assert set(counted) == set(Referral.objects.exclude(qualified_at=None))
+    assert not counted.exclude(cycle__referrer=F("referrer")).exists()
+
+
+def test_a_cycle_has_counted_as_many_as_name_it(demo):
+    cycles = ReferralCycle.objects.alias(named=Count("counted"))
+    assert cycles.filter(named__gt=0).exists()
+    assert not cycles.exclude(qualified_refs_done=F("named")).exists()
+
+
+def test_cycles_count_run_by_run_and_in_each_run_the_oldest_referrals_first(demo):
+    counted = Referral.objects.exclude(cycle=None).order_by("referrer", "qualified_at", "created_at", "pk")
+    places = list(counted.values_list("referrer", "cycle__cycle_no"))
+    assert places == sorted(places)
+
+
+def test_only_the_last_cycle_is_open(demo):
     for contractor in Contractor.objects.prefetch_related("referral_cycles"):
         cycles = sorted(contractor.referral_cycles.all(), key=lambda cycle: cycle.cycle_no)
         assert [cycle.cycle_no for cycle in cycles] == list(range(1, len(cycles) + 1))
-        assert sum(cycle.qualified_refs_done for cycle in cycles) == qualified[contractor.pk]
         for cycle in cycles:
             full = cycle.qualified_refs_done == cycle.qualified_refs_required
             assert cycle.state == ("reward_queued" if full else "in_progress")
@@ -429,11 +556,25 @@ def test_every_qualified_referral_is_counted_in_a_cycle_and_only_the_last_cycle_
             assert full or cycle is cycles[-1]
 
 
-def test_every_full_cycle_has_given_one_reward(demo):
-    full = ReferralCycle.objects.filter(state="reward_queued").values_list("referrer", "completed_at")
-    rewards = Gift.objects.filter(reason="referral_reward").values_list("contractor", "queued_at")
-    assert Counter(rewards) == Counter(full)
-    assert full
+def test_a_full_cycle_and_no_other_has_given_a_reward(demo):
+    full = ReferralCycle.objects.filter(state="reward_queued")
+    assert full.exists()
+    assert set(full) == set(ReferralCycle.objects.exclude(gift=None))
+    for cycle in full.select_related("gift__plan"):
+        assert (cycle.gift.contractor_id, cycle.gift.queued_at) == (cycle.referrer_id, cycle.completed_at)
+        assert (cycle.gift.reason, cycle.gift.plan.code, cycle.gift.days) == ("referral_reward", "PRO", 30)
+
+
+def test_every_reward_is_of_a_cycle(demo):
+    assert not Gift.objects.filter(reason="referral_reward", referral_cycle=None).exists()
+
+
+def test_a_reward_is_what_the_settings_say(empty, settings):
+    settings.REFERRAL_REWARD_PLAN, settings.REFERRAL_REWARD_DAYS = "BUSINESS", 7
+    seed(contractors=100, seed=1, now=NOW)
+    rewards = Gift.objects.filter(reason="referral_reward")
+    assert set(rewards.values_list("plan__code", "days")) == {("BUSINESS", 7)}
+    assert SubscriptionHistory.objects.filter(gift__in=rewards).exists()
 
 
 def test_every_contractor_has_a_referral_link_of_their_first_moment(demo):
@@ -487,6 +628,8 @@ def test_every_type_of_event_is_there(demo, event_type):
         (Client, "channel__created_at", "joined_at"),
         (Client, "invite__created_at", "joined_at"),
         (Event, "channel__created_at", "created_at"),
+        (Subscription, "starts_at", "paid_until"),
+        (SubscriptionHistory, "paid_until", "created_at"),
         (Gift, "contractor__created_at", "queued_at"),
         (Gift, "queued_at", "applied_at"),
         (Gift, "queued_at", "withdrawn_at"),
