@@ -8,8 +8,7 @@ INSTALL := $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-inp
 run: .venv/.running  ## the back office: database, daily jobs, admin on http://127.0.0.1:$(PORT)/admin/
 	@$(MANAGE) migrate --verbosity 0
 	@$(MANAGE) first_start
-	@$(MANAGE) apply_gifts || true
-	@$(MANAGE) aggregate_stats || true
+	@for job in expire_subscriptions advance_referrals apply_gifts aggregate_stats check_data; do $(MANAGE) $$job || true; done
 	@$(MANAGE) runserver --noreload --skip-checks $(PORT)
 
 test: .venv/.developing

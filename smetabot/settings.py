@@ -86,6 +86,21 @@ def zone(value: str) -> ZoneInfo:
         raise ValueError(f"{value!r} is no time zone; write one such as Europe/Moscow") from None
 
 
+def days(*, least: int) -> Callable[[str], int]:
+    def cast(value: str) -> int:
+        if re.fullmatch(r"\d{1,4}", value, re.ASCII) and least <= int(value) <= 3650:
+            return int(value)
+        raise ValueError(f"{value!r} is not a number of days from {least} to 3650")
+
+    return cast
+
+
+def paid_plan(value: str) -> str:
+    if value in ("PRO", "BUSINESS"):
+        return value
+    raise ValueError(f"{value!r} is neither PRO nor BUSINESS")
+
+
 EMBEDDED = embedded.default_base(BASE_DIR)
 DATABASES = {
     "default": read(
@@ -183,6 +198,12 @@ FORMAT_MODULE_PATH = "smetabot.backoffice.formats"
 # The calendar of daily figures. How a moment is shown is another matter.
 DAY_ZONE = read("DAY_ZONE", zone, default=ZoneInfo("UTC"))
 
+# How long a paid subscription that has ended stays live; 0 turns grace off.
+GRACE_DAYS = read("GRACE_DAYS", days(least=0), default=3)
+# What a full referral cycle earns.
+REFERRAL_REWARD_PLAN = read("REFERRAL_REWARD_PLAN", paid_plan, default="PRO")
+REFERRAL_REWARD_DAYS = read("REFERRAL_REWARD_DAYS", days(least=1), default=30)
+
 STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True
 
@@ -195,9 +216,13 @@ CRONTAB_DJANGO_MANAGE_PATH = "manage.py"
 CRONTAB_COMMAND_SUFFIX = "> /dev/null"
 # The mark of this checkout's lines: two clones under one account do not remove each other's.
 CRONTAB_COMMENT = f"smetabot in {BASE_DIR}"
+# In the order in which one leads to the next, but each obeys the definitions in any order.
 CRONJOBS = [
-    ("10 * * * *", "django.core.management.call_command", ["apply_gifts"]),
+    ("5 * * * *", "django.core.management.call_command", ["expire_subscriptions"]),
+    ("10 * * * *", "django.core.management.call_command", ["advance_referrals"]),
+    ("15 * * * *", "django.core.management.call_command", ["apply_gifts"]),
     ("20 * * * *", "django.core.management.call_command", ["aggregate_stats"]),
+    ("25 * * * *", "django.core.management.call_command", ["check_data"]),
 ]
 
 LOGGING = {

@@ -94,6 +94,13 @@ def test_hosts_are_a_list(configured):
     assert configured("ALLOWED_HOSTS", **PRODUCTION)["ALLOWED_HOSTS"] == ["a.ru", "b.ru"]
 
 
+def test_grace_and_rewards_are_as_the_business_has_them_unless_told_otherwise(configured):
+    names = ("GRACE_DAYS", "REFERRAL_REWARD_PLAN", "REFERRAL_REWARD_DAYS")
+    assert list(configured(*names).values()) == [3, "PRO", 30]
+    told = {"GRACE_DAYS": "0", "REFERRAL_REWARD_PLAN": "BUSINESS", "REFERRAL_REWARD_DAYS": "14"}
+    assert list(configured(*names, **told).values()) == [0, "BUSINESS", 14]
+
+
 def test_an_empty_variable_is_an_unset_one(configured):
     assert configured("DEVELOPMENT", DATABASE_URL="", DEBUG="", SECRET_KEY="", DAY_ZONE="")["DEVELOPMENT"] is True
 
@@ -105,6 +112,12 @@ def test_an_empty_variable_is_an_unset_one(configured):
         ("DEBUG", "2", "'2' is neither 1 nor 0"),
         ("DAY_ZONE", "Moscow", "'Moscow' is no time zone; write one such as Europe/Moscow"),
         ("DAY_ZONE", "../../etc/passwd", "is no time zone"),
+        ("GRACE_DAYS", "-1", "'-1' is not a number of days from 0 to 3650"),
+        ("GRACE_DAYS", "3 days", "'3 days' is not a number of days"),
+        ("GRACE_DAYS", "3651", "'3651' is not a number of days"),
+        ("REFERRAL_REWARD_DAYS", "0", "'0' is not a number of days from 1 to 3650"),
+        ("REFERRAL_REWARD_PLAN", "FREE", "'FREE' is neither PRO nor BUSINESS"),
+        ("REFERRAL_REWARD_PLAN", "pro", "'pro' is neither PRO nor BUSINESS"),
         ("ALLOWED_HOSTS", "https://a.ru", "'https://a.ru' is no host name"),
         ("ALLOWED_HOSTS", "a.ru b.ru", "'a.ru b.ru' is no host name"),
         ("DATABASE_URL", "smetabot", "write postgres://USER:PASSWORD@HOST:PORT/NAME"),
