@@ -1,7 +1,9 @@
+from typing import Any
+
 import factory
 from factory.django import DjangoModelFactory
 
-from core.factories import ContractorFactory
+from core.factories import ChannelFactory, ContractorFactory
 from referrals.models import Referral, ReferralCycle, ReferralLink
 
 
@@ -14,11 +16,18 @@ class ReferralLinkFactory(DjangoModelFactory[ReferralLink]):
 
 
 class ReferralFactory(DjangoModelFactory[Referral]):
+    """`channels=2` gives the referred contractor so many."""
+
     class Meta:
         model = Referral
+        skip_postgeneration_save = True
 
     referrer = factory.SubFactory(ContractorFactory)
     referred_contractor = factory.SubFactory(ContractorFactory)
+
+    @factory.post_generation
+    def channels(self: Any, create: bool, count: int | None, **kwargs: Any) -> None:
+        ChannelFactory.create_batch(count or 0, contractor=self.referred_contractor)
 
 
 class ReferralCycleFactory(DjangoModelFactory[ReferralCycle]):

@@ -1,5 +1,9 @@
+import datetime as dt
+
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Case, F, Func, Q, Value, When
+from django.db.models.functions import Lower, NullIf, Trim
+from django.db.models.lookups import Exact
 
 from billing.models import Gift
 from core.models import Contractor
@@ -26,6 +30,23 @@ class ReferralLink(models.Model):
         return self.token
 
 
+class ReferralQuerySet(models.QuerySet["Referral"]):
+    def with_suspicion(self) -> "ReferralQuerySet":
+        """With `suspicion`: why a person should look whether the two are one, in words, or null. It forbids nothing."""
+        made, close = F("referrer__created_at"), dt.timedelta(minutes=10)
+        made_together = Q(referred_contractor__created_at__range=(made - close, made + close))
+        # A blank name is null, and so no other's.
+        name = NullIf(Lower(Trim("referred_contractor__full_name")), Value(""))
+        reasons = Func(
+            Value(", "),
+            Case(When(made_together, then=Value("made within 10 minutes"))),
+            Case(When(Exact(name, Lower(Trim("referrer__full_name"))), then=Value("same name"))),
+            function="concat_ws",
+            output_field=models.CharField(),
+        )
+        return self.annotate(suspicion=NullIf(reasons, Value("")))
+
+
 class Referral(models.Model):
     """Who brought whom. `qualified_at` is set once and stays."""
 
@@ -37,6 +58,8 @@ class Referral(models.Model):
     cycle = models.ForeignKey(
         "ReferralCycle", models.DO_NOTHING, related_name="counted", null=True, editable=False, verbose_name="counted in"
     )
+
+    objects = ReferralQuerySet.as_manager()
 
     class Meta:
         db_table = 'referrals"."referrals'
@@ -80,9 +103,12 @@ class ReferralCycle(models.Model):
         COMPLETED = "completed"
         REWARD_QUEUED = "reward_queued"
 
+    # Of a new cycle; each has its own number.
+    REQUIRED = 3
+
     referrer = models.ForeignKey(Contractor, DB_CASCADE, related_name="referral_cycles", db_index=False)
     cycle_no = models.IntegerField()
-    qualified_refs_required = models.IntegerField(db_default=3)
+    qualified_refs_required = models.IntegerField(db_default=REQUIRED)
     qualified_refs_done = models.IntegerField(db_default=0)
     state = models.CharField(choices=State, db_default=State.IN_PROGRESS)
     created_at = models.DateTimeField(db_default=TransactionNow(), editable=False)
