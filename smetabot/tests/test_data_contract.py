@@ -130,6 +130,7 @@ KEYS = """
     referrals.referrals(referred_contractor_id)
     referrals.referral_cycles(referrer_id,cycle_no)
     referrals.referral_cycles(gift_id)
+    referrals.referral_cycles(id,referrer_id)
     admin.admin_users(tg_user_id)
     admin.admin_users(login_id)
 """

@@ -256,3 +256,15 @@ def test_the_planner_sees_through_is_live():
         cursor.execute("EXPLAIN SELECT FROM billing.subscriptions WHERE billing.is_live(status, expires_at, now())")
         plan = " ".join(line for (line,) in cursor.fetchall())
     assert "is_live" not in plan
+
+
+def test_a_counted_referral_stays_with_the_referrer_whose_cycle_counted_it(contractor):
+    other = bot.meet(900)
+    cycle = bot.one("SELECT id FROM referrals.referral_cycles WHERE referrer_id = %s", contractor)
+    referred = bot.meet(901)
+    bot.run(
+        "INSERT INTO referrals.referrals (referrer_id, referred_contractor_id, cycle_id) VALUES (%s, %s, %s)",
+        *[contractor, referred, cycle],
+    )
+    message = refused("UPDATE referrals.referrals SET referrer_id = %s WHERE cycle_id IS NOT NULL", other)
+    assert "referrals_counted_by_own_referrer" in message
