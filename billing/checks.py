@@ -65,7 +65,7 @@ GIFT_HISTORY = Check(
 # The owner is one of the team. The sizes come from outside: PostgreSQL would stop at the first that is no number.
 TEAM_SIZE = Check(
     "team_size",
-    "core.team_members",
+    "core.contractors",
     """
     SELECT team.owner, size.team_size, team.people
     FROM (

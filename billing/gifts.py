@@ -4,12 +4,13 @@ import datetime as dt
 from dataclasses import dataclass
 
 from django.core.exceptions import ValidationError
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from billing.models import Gift, Plan, Subscription
-from core.batches import Batches, lock
+from core.batches import Batches
 from core.models import Contractor
+from core.operations import lock, staff_operation
 from smetabot.postgres.retry import retry_transient
 
 # Each contractor's oldest pending gift, in one statement. The bot takes no lock: a paid webhook may write the
@@ -94,33 +95,36 @@ def apply_gifts(*, now: dt.datetime, batch_size: int = 1000) -> GiftRun:
     return GiftRun(batches.counts["applied"], waiting, blocked, _refusals(batches.refused))
 
 
+@staff_operation()
 def queue_gift(*, contractor: int, plan: Plan, days: int, now: dt.datetime) -> Gift:
-    """By staff. ValidationError when it is of no paid plan, or of fewer days than one or more than ten years."""
-    gift = Gift(contractor_id=contractor, plan=plan, days=days, reason=Gift.Reason.ADMIN_GRANT, queued_at=now)
+    """ValidationError when it is of no paid plan, or of fewer days than one or more than ten years."""
     if plan.code not in Plan.PAID:
         raise ValidationError("Give days on PRO or BUSINESS: everybody has FREE.", code="free")
-    with transaction.atomic():
-        lock([contractor])
-        gift.full_clean()
-        gift.save()
+    lock(contractor)
+    gift = Gift(contractor_id=contractor, plan=plan, days=days, reason=Gift.Reason.ADMIN_GRANT, queued_at=now)
+    gift.full_clean()
+    gift.save()
     return gift
 
 
+@staff_operation()
 def withdraw_gift(*, gift: int, now: dt.datetime) -> Gift:
-    """By staff. ValidationError when it is not pending any more."""
-    with transaction.atomic():
-        lock(list(Gift.objects.filter(pk=gift).values_list("contractor", flat=True)))
-        found = Gift.objects.select_for_update(no_key=True).get(pk=gift)
-        if found.applied_at:
-            raise ValidationError(
-                "This gift started on %(date)s. Shorten the subscription instead.",
-                code="applied",
-                params={"date": f"{found.applied_at:%Y-%m-%d}"},
-            )
-        if found.withdrawn_at:
-            raise ValidationError("This gift was withdrawn already.", code="withdrawn")
-        found.withdrawn_at = now
-        found.save(update_fields=["withdrawn_at"])
+    """ValidationError when it is not pending any more."""
+    # A run that is starting the gift holds its contractor.
+    lock(*Gift.objects.filter(pk=gift).values_list("contractor", flat=True))
+    found = Gift.objects.select_for_update(no_key=True).filter(pk=gift).first()
+    if found is None:
+        raise ValidationError("There is no gift %(gift)s.", code="not_found", params={"gift": gift})
+    if found.applied_at:
+        raise ValidationError(
+            "This gift started on %(date)s. Shorten the subscription instead.",
+            code="applied",
+            params={"date": f"{found.applied_at:%Y-%m-%d}"},
+        )
+    if found.withdrawn_at:
+        raise ValidationError("This gift was withdrawn already.", code="withdrawn")
+    found.withdrawn_at = now
+    found.save(update_fields=["withdrawn_at"])
     return found
 
 

@@ -1,7 +1,7 @@
 """What a contractor's effective plan allows."""
 
 import datetime as dt
-import reprlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db.models import OuterRef, Subquery, Value
 from django.db.models.functions import Coalesce
+from django.utils.text import Truncator
 
 from billing.models import Plan, Subscription
 
@@ -29,19 +30,23 @@ class Features:
     def read(cls, value: Any) -> "Features":
         """ValidationError with a message for each known key whose value is of another type."""
         if not isinstance(value, dict):
-            raise ValidationError(f'features is an object such as {{"crm": true}}, not {reprlib.repr(value)}')
+            raise ValidationError(f'features is an object such as {{"crm": true}}, not {as_json(value)}')
         known = {key: value[key] for key in (*FLAGS, "team_size") if key in value}
         wrong = [
-            f"{key} is true or false, not {reprlib.repr(known[key])}"
+            f"{key} is true or false, not {as_json(known[key])}"
             for key in FLAGS
             if key in known and not isinstance(known[key], bool)
         ]
         team_size = known.get("team_size", 1)
         if type(team_size) is not int or team_size < 1:  # True is an int too
-            wrong.append(f"team_size is a whole number from 1 up, not {reprlib.repr(team_size)}")
+            wrong.append(f"team_size is a whole number from 1 up, not {as_json(team_size)}")
         if wrong:
             raise ValidationError(wrong)
         return cls(**known, others={key: value[key] for key in value if key not in known})
+
+
+def as_json(value: Any) -> str:
+    return Truncator(json.dumps(value, ensure_ascii=False)).chars(40)
 
 
 def effective_plan(*, at: dt.datetime) -> Coalesce:

@@ -67,7 +67,7 @@ class SubscriptionTerms(models.Model):
     plan = models.ForeignKey(Plan, models.RESTRICT, related_name="+")
     status = models.CharField(choices=Status)
     expires_at = models.DateTimeField(null=True, blank=True)
-    # The end before grace moved expires_at on; a trigger empties it once the status is active or trial again.
+    # The end before grace moved expires_at on. Triggers empty it when the bot, which knows of none, writes new terms.
     paid_until = models.DateTimeField(null=True, editable=False)
 
     class Meta:
@@ -187,10 +187,14 @@ class SubscriptionHistory(SubscriptionTerms):
     # One row a gift, so that no second application can commit. The row refuses to go, hence so does an applied gift.
     gift = models.OneToOneField(Gift, DB_CASCADE, related_name="history", null=True)
     # What a member of staff activated a plan on. Unique, so that no payment counts twice.
-    payment_reference = models.CharField(unique=True, null=True)
+    payment_reference = models.CharField(null=True)
 
     class Meta(SubscriptionTerms.Meta):
         db_table = 'billing"."subscription_history'
+        constraints = [
+            *SubscriptionTerms.Meta.constraints,
+            models.UniqueConstraint(fields=["payment_reference"], name="subscription_history_payment_counts_once"),
+        ]
         verbose_name_plural = "subscription history"
 
     def __str__(self) -> str:

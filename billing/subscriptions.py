@@ -16,7 +16,9 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 
 from billing.models import Plan, Subscription, SubscriptionHistory
-from core.batches import Batches, lock
+from core.batches import Batches
+from core.operations import lock, staff_operation
+from smetabot.postgres.base import FAR_FUTURE
 from smetabot.postgres.retry import retry_transient
 
 P = ParamSpec("P")
@@ -53,6 +55,15 @@ END = """
         WHERE %(record)s
     )
     SELECT count(*) FILTER (WHERE status = 'grace'), count(*) FILTER (WHERE status = 'expired') FROM ended
+"""
+
+
+# In SQL, so that a date which Python cannot hold is copied as it is.
+RECORD = """
+    INSERT INTO billing.subscription_history
+        (contractor_id, plan_id, status, source, starts_at, expires_at, paid_until, created_at, payment_reference)
+    SELECT contractor_id, plan_id, status, source, starts_at, expires_at, paid_until, %(now)s, %(payment_reference)s
+    FROM billing.subscriptions WHERE contractor_id = %(contractor)s
 """
 
 
@@ -111,23 +122,23 @@ def activate(
     other plan are brought over first, as change_plan does.
     """
     payment_reference = (payment_reference or "").strip() or None
-    if payment_reference and len(payment_reference) > 200:
-        raise ValidationError("A payment reference has at most 200 characters.", code="payment_reference")
+    if payment_reference and not (payment_reference.isprintable() and len(payment_reference) <= 200):
+        raise ValidationError("A payment reference is one line of at most 200 characters.", code="payment_reference")
     _require_days(days)
     _require_paid(plan)
 
     def become(subscription: Subscription, is_live: bool) -> None:
         if is_live and subscription.plan.code in Plan.PAID:
-            if subscription.expires_at is None:
+            if _ends_at(subscription) is None:
                 raise ValidationError(
                     "This contractor has %(plan)s without an end. Cancel that first.",
                     code="endless",
                     params={"plan": subscription.plan},
                 )
             end = _end_on(plan, subscription, now=now)
-            subscription.expires_at = _after_now(_later(end, days), now=now, paid_until=end)
+            subscription.expires_at = _after_now(_later(end, days=days), now=now, paid_until=end)
         else:
-            subscription.starts_at, subscription.expires_at = now, _later(now, days)
+            subscription.starts_at, subscription.expires_at = now, _later(now, days=days)
         subscription.plan = plan
         subscription.status = Subscription.Status.ACTIVE
         subscription.source = Subscription.Source.PAID if payment_reference else Subscription.Source.ADMIN_GRANT
@@ -148,7 +159,7 @@ def extend(*, contractor: int, days: int, now: dt.datetime) -> Change:
                 code="ended",
                 params={"status": subscription.get_status_display().lower()},
             )
-        if subscription.expires_at is None:
+        if (end := _ends_at(subscription)) is None:
             raise ValidationError(
                 "%(plan)s has no end here: there is nothing to extend.",
                 code="endless",
@@ -156,10 +167,10 @@ def extend(*, contractor: int, days: int, now: dt.datetime) -> Change:
             )
         if days < 0:
             earliest = max(now, subscription.starts_at) + MOMENT
-            subscription.expires_at = max(earliest, subscription.expires_at + dt.timedelta(days=days))
+            subscription.expires_at = min(end, max(earliest, end + dt.timedelta(days=days)))
         else:
-            end = subscription.paid_until or subscription.expires_at
-            subscription.expires_at = _after_now(_later(end, days), now=now, paid_until=end)
+            end = subscription.paid_until or end
+            subscription.expires_at = _after_now(_later(end, days=days), now=now, paid_until=end)
             subscription.paid_until = None
             if subscription.status == Subscription.Status.GRACE:
                 subscription.status = Subscription.Status.ACTIVE
@@ -185,7 +196,7 @@ def change_plan(*, contractor: int, plan: Plan, now: dt.datetime) -> Change:
                 code="grace",
                 params={"date": f"{subscription.paid_until:%Y-%m-%d}", "plan": plan},
             )
-        if subscription.expires_at:
+        if _ends_at(subscription):
             subscription.expires_at = _end_on(plan, subscription, now=now)
         subscription.plan = plan
 
@@ -205,6 +216,7 @@ def cancel(*, contractor: int, now: dt.datetime) -> Change:
     return _change(contractor, become, now=now)
 
 
+@staff_operation()
 def _change(
     contractor: int,
     become: Callable[[Subscription, bool], None],
@@ -212,41 +224,32 @@ def _change(
     now: dt.datetime,
     payment_reference: str | None = None,
 ) -> Change:
-    with transaction.atomic():
-        lock([contractor])
-        # Without a row one is on FREE. It is made, because only a row that is there can be held against the bot.
-        free = Subscription(
-            contractor_id=contractor,
-            plan=Plan.objects.get(code=Plan.Code.FREE),
-            status=Subscription.Status.ACTIVE,
-            starts_at=now,
-        )
-        Subscription.objects.bulk_create([free], ignore_conflicts=True)
-        # The one history row is that of the operation, which a late run must not precede with another one.
-        _end([contractor], now=now, record=False)
-        held = Subscription.objects.select_related("plan").select_for_update(no_key=True, of=("self",))
-        subscription = held.get(contractor=contractor)
-        before = copy(subscription)
-        become(subscription, Subscription.objects.live(at=now).filter(pk=subscription.pk).exists())
-        subscription.save()
-        _record(subscription, now=now, payment_reference=payment_reference)
-    return Change(before, subscription)
+    lock(contractor)
+    # Without a row one is on FREE. It is made, because only a row that is there can be held against the bot.
+    free = Subscription(
+        contractor_id=contractor,
+        plan=Plan.objects.get(code=Plan.Code.FREE),
+        status=Subscription.Status.ACTIVE,
+        starts_at=now,
+    )
+    Subscription.objects.bulk_create([free], ignore_conflicts=True)
+    # The one history row is that of the operation, which a late run must not precede with another one.
+    _end([contractor], now=now, record=False)
+    held = Subscription.objects.select_related("plan").select_for_update(no_key=True, of=("self",))
+    after = held.get(contractor=contractor)
+    before = copy(after)
+    become(after, Subscription.objects.live(at=now).filter(pk=after.pk).exists())
+    # Dates that Python cannot hold were read as near ones: what did not change is not written.
+    names = [field.name for field in Subscription._meta.concrete_fields]
+    after.save(update_fields=[name for name in names if getattr(after, name) != getattr(before, name)])
+    _record(contractor, now=now, payment_reference=payment_reference)
+    return Change(before, after)
 
 
-def _record(subscription: Subscription, *, now: dt.datetime, payment_reference: str | None) -> None:
+def _record(contractor: int, *, now: dt.datetime, payment_reference: str | None) -> None:
     try:
-        with transaction.atomic():
-            SubscriptionHistory.objects.create(
-                contractor_id=subscription.contractor_id,
-                plan=subscription.plan,
-                status=subscription.status,
-                source=subscription.source,
-                starts_at=subscription.starts_at,
-                expires_at=subscription.expires_at,
-                paid_until=subscription.paid_until,
-                created_at=now,
-                payment_reference=payment_reference,
-            )
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(RECORD, {"contractor": contractor, "now": now, "payment_reference": payment_reference})
     except IntegrityError:
         used = SubscriptionHistory.objects.filter(payment_reference=payment_reference).first()
         if payment_reference is None or used is None:
@@ -263,6 +266,12 @@ def _record(subscription: Subscription, *, now: dt.datetime, payment_reference: 
         ) from None
 
 
+def _ends_at(subscription: Subscription) -> dt.datetime | None:
+    """None also for infinity and other ends that no calendar has."""
+    end = subscription.expires_at
+    return None if end is None or end >= FAR_FUTURE.replace(tzinfo=dt.UTC) else end
+
+
 def _end_on(plan: Plan, subscription: Subscription, *, now: dt.datetime) -> dt.datetime:
     """Where what a subscription gives ends once it is brought over to this plan."""
     end = subscription.paid_until or subscription.expires_at
@@ -270,22 +279,25 @@ def _end_on(plan: Plan, subscription: Subscription, *, now: dt.datetime) -> dt.d
     since = max(now, subscription.starts_at)
     if subscription.plan == plan or subscription.source != Subscription.Source.PAID or end <= since:
         return end
-    for each in (subscription.plan, plan):
-        if not each.price_month:
-            raise ValidationError(
-                "%(plan)s has no price by which to convert the days that were paid for. Set one on its page first.",
-                code="no_price",
-                params={"plan": each},
-            )
-    assert subscription.plan.price_month and plan.price_month
+    old, new = (_price(each) for each in (subscription.plan, plan))
     left = Decimal((end - since) // dt.timedelta(microseconds=1)) / 1_000_000
-    seconds = left * subscription.plan.price_month / plan.price_month
-    return _later(since, dt.timedelta(seconds=int(seconds.to_integral_value(ROUND_CEILING))))
+    return _later(since, seconds=int((left * old / new).to_integral_value(ROUND_CEILING)))
 
 
-def _later(moment: dt.datetime, by: int | dt.timedelta) -> dt.datetime:
+def _price(plan: Plan) -> Decimal:
+    price = plan.price_month
+    if price is None or price.is_nan() or price <= 0:
+        raise ValidationError(
+            "%(plan)s has no price by which to convert the days that were paid for. Set one on its page first.",
+            code="no_price",
+            params={"plan": plan},
+        )
+    return price
+
+
+def _later(moment: dt.datetime, **by: int) -> dt.datetime:
     try:
-        return moment + (by if isinstance(by, dt.timedelta) else dt.timedelta(days=by))
+        return moment + dt.timedelta(**by)
     except OverflowError:
         raise ValidationError("No calendar goes that far. Give fewer days.", code="too_far") from None
 
@@ -302,7 +314,7 @@ def _after_now(end: dt.datetime, *, now: dt.datetime, paid_until: dt.datetime) -
 
 
 def _require_days(days: int) -> None:
-    if not 1 <= days <= MOST_DAYS:
+    if type(days) is not int or not 1 <= days <= MOST_DAYS:
         raise ValidationError(f"Give from 1 to {MOST_DAYS} days.", code="days")
 
 

@@ -5,7 +5,7 @@ id order.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from django.core.management.base import CommandParser
@@ -14,23 +14,8 @@ from django.db.models import QuerySet
 
 from adminlog.jobs import JobCommand, positive
 from core.models import Contractor
+from core.operations import set_patience
 from smetabot.postgres.retry import retry_transient
-
-
-def lock(contractors: Collection[int], *, patience: str = "5s") -> list[Contractor]:
-    """Hold these contractors until the transaction ends. DoesNotExist when one of them is not there."""
-    set_patience(patience)
-    found = list(Contractor.objects.filter(pk__in=contractors).order_by("pk").select_for_update(no_key=True))
-    if missing := set(contractors).difference(contractor.pk for contractor in found):
-        raise Contractor.DoesNotExist(f"There is no contractor {min(missing)}.")
-    return found
-
-
-def set_patience(patience: str) -> None:
-    """How long this transaction waits for any lock: a webhook holds a row for milliseconds, and one that hangs must
-    hang nobody else."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [patience])
 
 
 @dataclass
@@ -58,7 +43,7 @@ class Batches:
     def _handle(self, contractors: list[int], *, wait: bool) -> list[int]:
         """As one set; when the database refuses it, one by one, setting apart who is at fault. Returns who is held."""
         try:
-            return self._handle_set_patiently(contractors, wait=wait)
+            return self._handle_set(contractors, wait=wait)
         except DatabaseError:
             if not connection.is_usable():
                 raise
@@ -73,7 +58,8 @@ class Batches:
                 self.refused[contractor] = str(error).partition("\n")[0]
         return held
 
-    def _handle_set(self, contractors: list[int], *, wait: bool, patience: str = "1s") -> list[int]:
+    @retry_transient
+    def _handle_set(self, contractors: list[int], *, wait: bool, patience: str = "2s") -> list[int]:
         with transaction.atomic():
             set_patience(patience)
             wanted = self.among.filter(pk__in=contractors).order_by("pk")
@@ -86,8 +72,6 @@ class Batches:
             passed_over = list(held.values_list("pk", flat=True))
         self.counts.update(counts)
         return passed_over
-
-    _handle_set_patiently = retry_transient(_handle_set)
 
 
 def _in_sets(contractors: list[int], size: int) -> Iterable[list[int]]:

@@ -5,8 +5,8 @@ import datetime as dt
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 
-from core.batches import lock, set_patience
 from core.models import Contractor
+from core.operations import lock, staff_operation
 from referrals.models import Referral
 
 # UNION, not UNION ALL: it ends also on a circle that plain SQL has closed.
@@ -21,7 +21,7 @@ REFERRERS_OF = """
 """
 
 
-@transaction.atomic
+@staff_operation()
 def attach(*, referrer: int, referred: int, now: dt.datetime) -> Referral:
     """Record that one contractor brought the other. Returns it with its suspicion, which is for a person to judge.
 
@@ -29,14 +29,10 @@ def attach(*, referrer: int, referred: int, now: dt.datetime) -> Referral:
     """
     if referrer == referred:
         raise ValidationError("A contractor cannot refer themselves.", code="oneself")
-    set_patience("5s")
     with connection.cursor() as cursor:
         # One at a time: two that share no contractor can close one circle together.
         cursor.execute("SELECT pg_advisory_xact_lock('referrals.referrals'::regclass::oid::bigint)")
-    try:
-        lock([referrer, referred])
-    except Contractor.DoesNotExist as error:
-        raise ValidationError(str(error), code="not_found") from error
+    lock(referrer, referred)
     _refuse_circle(referrer=referrer, referred=referred)
     try:
         with transaction.atomic():
@@ -51,22 +47,16 @@ def attach(*, referrer: int, referred: int, now: dt.datetime) -> Referral:
     return Referral.objects.with_suspicion().get(pk=made.pk)
 
 
-@transaction.atomic
+@staff_operation()
 def detach(*, referral: int) -> Referral:
     """Take a referral back that no cycle has counted. Returns what was removed.
 
     ValidationError, by its code: not_found, counted.
     """
-    gone = ValidationError(f"There is no referral {referral}.", code="not_found")
-    if (found := Referral.objects.filter(pk=referral).first()) is None:
-        raise gone
-    try:
-        lock([found.referrer_id])  # who is counting holds the referrer
-    except Contractor.DoesNotExist as error:
-        raise gone from error
-    held = Referral.objects.filter(pk=referral, referrer=found.referrer_id).select_for_update().first()
+    # A run that is counting holds the row.
+    held = Referral.objects.select_for_update().filter(pk=referral).first()
     if held is None:
-        raise gone
+        raise ValidationError(f"There is no referral {referral}.", code="not_found")
     if held.cycle:
         raise ValidationError(
             f"{held.referred_contractor} was counted in cycle {held.cycle.cycle_no} of {held.referrer}. "

@@ -33,13 +33,19 @@ CYCLE_GIFT = Check(
     "referrals.referral_cycles",
     """
     SELECT cycle.id,
-        jsonb_build_object('state', 'reward_queued', 'gift_of', cycle.referrer_id, 'reason', 'referral_reward'),
-        jsonb_build_object('state', cycle.state, 'gift_of', gift.contractor_id, 'reason', gift.reason)
+        jsonb_build_object(
+            'state', 'reward_queued', 'done', cycle.qualified_refs_required,
+            'gift_of', cycle.referrer_id, 'reason', 'referral_reward'
+        ),
+        jsonb_build_object(
+            'state', cycle.state, 'done', cycle.qualified_refs_done,
+            'gift_of', gift.contractor_id, 'reason', gift.reason
+        )
     FROM referrals.referral_cycles AS cycle
     LEFT JOIN billing.gifts_queue AS gift ON gift.id = cycle.gift_id
     WHERE (cycle.state <> 'in_progress' OR cycle.gift_id IS NOT NULL)
-        AND (cycle.state, gift.contractor_id, gift.reason)
-            IS DISTINCT FROM ('reward_queued', cycle.referrer_id, 'referral_reward')
+        AND (cycle.state, cycle.qualified_refs_done, gift.contractor_id, gift.reason)
+            IS DISTINCT FROM ('reward_queued', cycle.qualified_refs_required, cycle.referrer_id, 'referral_reward')
     """,
 )
 

@@ -35,7 +35,8 @@ HOLD_CYCLES = """
     ORDER BY id FOR NO KEY UPDATE
 """
 
-# As many as the referrals without a place need. Who inserts the same number meanwhile has made the place.
+# As many as the referrals without a place need. Who inserts the same number meanwhile has made a cycle; what finds no
+# place there is for the next run.
 MAKE_CYCLES = """
     WITH waiting AS (
         SELECT referrer_id, count(*) AS referrals

@@ -35,10 +35,22 @@ class Migration(migrations.Migration):
         ),
         migrations.RunSQL(
             """
-            CREATE TRIGGER paid_until BEFORE INSERT OR UPDATE ON billing.subscriptions FOR EACH ROW
+            CREATE TRIGGER paid_until_is_of_what_ended BEFORE INSERT OR UPDATE ON billing.subscriptions FOR EACH ROW
             WHEN (NEW.paid_until IS NOT NULL AND NEW.status IN ('active', 'trial'))
+            EXECUTE FUNCTION billing.subscriptions_paid_until();
+
+            CREATE TRIGGER paid_until_is_of_these_terms BEFORE UPDATE ON billing.subscriptions FOR EACH ROW
+            WHEN (
+                NEW.paid_until = OLD.paid_until AND (
+                    (NEW.plan_id, NEW.source, NEW.starts_at) <> (OLD.plan_id, OLD.source, OLD.starts_at)
+                    OR NEW.expires_at IS NULL OR NEW.expires_at > OLD.expires_at
+                )
+            )
             EXECUTE FUNCTION billing.subscriptions_paid_until()
             """,
-            "DROP TRIGGER paid_until ON billing.subscriptions",
+            """
+            DROP TRIGGER paid_until_is_of_these_terms ON billing.subscriptions;
+            DROP TRIGGER paid_until_is_of_what_ended ON billing.subscriptions
+            """,
         ),
     ]

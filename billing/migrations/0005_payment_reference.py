@@ -10,6 +10,12 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="subscriptionhistory",
             name="payment_reference",
-            field=models.CharField(null=True, unique=True),
+            field=models.CharField(null=True),
+        ),
+        migrations.AddConstraint(
+            model_name="subscriptionhistory",
+            constraint=models.UniqueConstraint(
+                fields=("payment_reference",), name="subscription_history_payment_counts_once"
+            ),
         ),
     ]

@@ -223,18 +223,18 @@ def test_a_team_of_its_plans_size_is_no_notice(code):
 
 def test_a_team_over_its_plans_size_is_a_notice_at_its_owner():
     owner = team(people=5, code="BUSINESS")
-    assert notices() == [Finding("team_size", "core.team_members", owner.pk, 4, 5)]
+    assert notices() == [Finding("team_size", "core.contractors", owner.pk, 4, 5)]
 
 
 def test_an_owner_without_a_subscription_has_the_free_plans_team():
     owner = team(people=2)
-    assert notices() == [Finding("team_size", "core.team_members", owner.pk, 1, 2)]
+    assert notices() == [Finding("team_size", "core.contractors", owner.pk, 1, 2)]
 
 
 def test_a_team_is_held_against_the_plan_that_is_effective_at_the_runs_moment():
     owner = team(people=4, code="BUSINESS")
     assert notices(now=NOW + 30 * DAY - dt.timedelta(seconds=1)) == []
-    assert notices(now=NOW + 30 * DAY) == [Finding("team_size", "core.team_members", owner.pk, 1, 4)]
+    assert notices(now=NOW + 30 * DAY) == [Finding("team_size", "core.contractors", owner.pk, 1, 4)]
 
 
 @pytest.mark.parametrize(("status", "expected"), [("cancelled", []), ("grace", []), ("expired", [1])])
@@ -259,10 +259,10 @@ def test_a_plan_with_malformed_features_is_a_notice_and_its_teams_are_passed_ove
     pro = write_features("PRO", {"team_size": "4"})
     team(people=9, code="PRO")
     free = team(people=2)
-    message = "team_size is a whole number from 1 up, not '4'"
+    message = 'team_size is a whole number from 1 up, not "4"'
     assert notices() == [
         Finding("plan_features", "billing.plans", pro.pk, message, {"team_size": "4"}),
-        Finding("team_size", "core.team_members", free.pk, 1, 2),
+        Finding("team_size", "core.contractors", free.pk, 1, 2),
     ]
 
 

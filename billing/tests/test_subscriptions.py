@@ -12,7 +12,6 @@ from billing.factories import SubscriptionFactory
 from billing.models import Plan, Subscription, SubscriptionHistory
 from billing.subscriptions import activate, cancel, change_plan, extend, preview
 from core.factories import ContractorFactory
-from core.models import Contractor
 from smetabot.tests import bot
 
 pytestmark = pytest.mark.django_db
@@ -150,7 +149,7 @@ def test_free_cannot_be_activated():
     assert "cancel the one there is" in refused(activate, contractor=given(), plan=plan("FREE"), days=30)
 
 
-@pytest.mark.parametrize("days", [0, -1, 3651, 10**12])
+@pytest.mark.parametrize("days", [0, -1, 3651, 10**12, 1.5, True])
 def test_days_that_nobody_means_are_refused(days):
     contractor = given()
     assert refused(activate, contractor=contractor, plan=plan("PRO"), days=days) == "Give from 1 to 3650 days."
@@ -169,9 +168,15 @@ def test_a_payment_reference_of_blanks_is_none():
     assert terms(contractor)[2] == "admin_grant"
 
 
-def test_a_contractor_who_is_not_there_is_an_error():
-    with pytest.raises(Contractor.DoesNotExist, match="There is no contractor 1."):
-        activate(contractor=1, plan=plan("PRO"), days=30, now=NOW)
+def test_a_contractor_who_is_not_there_is_refused():
+    assert refused(activate, contractor=1, plan=plan("PRO"), days=30) == "There is no contractor 1."
+
+
+@pytest.mark.parametrize("reference", ["inv\0", "inv\n1", "\u200b", "x" * 201])
+def test_a_payment_reference_is_one_line_that_can_be_read(reference):
+    assert refused(activate, contractor=given(), plan=plan("PRO"), days=30, payment_reference=reference).startswith(
+        "A payment reference is one line"
+    )
 
 
 # Extending and shortening
@@ -206,6 +211,12 @@ def test_shortening_never_ends_before_a_moment_after_now(days):
     contractor = given(ends_in=10 * DAY)
     extend(contractor=contractor, days=days, now=NOW)
     assert ends(contractor) == NOW + SECOND
+
+
+def test_shortening_never_lengthens():
+    contractor = given(ends_in=SECOND / 10)
+    extend(contractor=contractor, days=-1, now=NOW)
+    assert ends(contractor) == NOW + SECOND / 10
 
 
 def test_shortening_in_grace_shortens_grace():
@@ -309,12 +320,18 @@ def test_there_is_no_change(before, to, message):
     assert refused(change_plan, contractor=given(**before), plan=plan(to)).startswith(message)
 
 
-@pytest.mark.parametrize("price", [None, Decimal(0)])
+@pytest.mark.parametrize("price", [None, Decimal(0), Decimal("-590"), Decimal("NaN")])
 @pytest.mark.parametrize("of", ["PRO", "BUSINESS"])
 def test_without_a_price_paid_days_cannot_be_converted(of, price):
-    Plan.objects.filter(code=of).update(price_month=price)
+    bot.run("UPDATE billing.plans SET price_month = %s WHERE code = %s", price, of)
     message = refused(change_plan, contractor=given("PRO"), plan=plan("BUSINESS"))
     assert message.startswith(f"{plan(of)} has no price")
+
+
+def test_a_conversion_beyond_the_calendar_is_refused():
+    contractor = given("PRO", ends_in=3650 * DAY)
+    Plan.objects.filter(code="BUSINESS").update(price_month=Decimal("0.01"))
+    assert refused(change_plan, contractor=contractor, plan=plan("BUSINESS")).startswith("No calendar goes that far.")
 
 
 # Cancelling
@@ -453,7 +470,69 @@ def test_one_payment_used_by_two_at_once_counts_once(while_held):
     assert (ends(first), ends(second)) == (NOW + 40 * DAY, NOW + 10 * DAY)
 
 
-# The trigger on paid_until
+@pytest.mark.django_db(transaction=True)
+def test_who_holds_the_subscription_for_seconds_is_not_waited_for(colleague):
+    contractor = given()
+    with colleague.cursor() as cursor:
+        cursor.execute("UPDATE billing.subscriptions SET source = 'paid'")
+    message = refused(extend, contractor=contractor, days=7)
+    assert message == "Somebody else is changing this at the moment. Nothing was done; try again."
+
+
+# Dates that Python cannot hold
+
+
+@pytest.mark.parametrize("end", ["infinity", "20000-01-01T00:00Z"])
+def test_an_end_that_no_calendar_has_is_none(end):
+    contractor = given()
+    bot.run("UPDATE billing.subscriptions SET expires_at = %s", end)
+    assert refused(extend, contractor=contractor, days=7) == "Pro has no end here: there is nothing to extend."
+    assert "without an end" in refused(activate, contractor=contractor, plan=plan("BUSINESS"), days=30)
+
+
+@pytest.mark.parametrize("start", ["-infinity", "4714-12-01T00:00Z BC"])
+@pytest.mark.parametrize("operation", ["change_plan", "cancel"])
+def test_such_dates_stay_as_they_are_and_are_copied_to_the_history(start, operation):
+    contractor = given()
+    bot.run("UPDATE billing.subscriptions SET starts_at = %s, expires_at = 'infinity'", start)
+    if operation == "cancel":
+        cancel(contractor=contractor, now=NOW)
+    else:
+        change_plan(contractor=contractor, plan=plan("BUSINESS"), now=NOW)
+    for table in ("subscriptions", "subscription_history"):
+        found = bot.one(f"SELECT (starts_at, expires_at) = (%s, 'infinity') FROM billing.{table}", start)
+        assert found, table
+
+
+# The triggers on paid_until
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"status": "grace", "ends_in": 30 * DAY},
+        {"status": "cancelled", "ends_in": 30 * DAY},
+        {"status": "cancelled", "ends_in": 30 * DAY, "code": "BUSINESS", "source": "gift"},
+        {"status": "grace", "ends_in": None},
+    ],
+    ids=str,
+)
+def test_new_terms_of_the_bots_leave_no_old_paid_until_behind(terms):
+    contractor = in_grace()
+    written = {"code": "PRO", "source": "paid"} | terms
+    bot.run(
+        "UPDATE billing.subscriptions SET plan_id = %s, status = %s, source = %s, starts_at = %s, expires_at = %s",
+        *[plan(written["code"]).pk, written["status"], written["source"], NOW],
+        NOW + written["ends_in"] if written["ends_in"] else None,
+    )
+    assert Subscription.objects.get(contractor=contractor).paid_until is None
+
+
+def test_a_renewal_of_what_the_bot_wrote_over_grace_eats_no_day():
+    contractor = in_grace()
+    bot.run("UPDATE billing.subscriptions SET expires_at = %s", NOW + 30 * DAY)
+    activate(contractor=contractor, plan=plan("PRO"), days=30, payment_reference="inv-1", now=NOW)
+    assert ends(contractor) == NOW + 60 * DAY
 
 
 @pytest.mark.parametrize(("status", "kept"), [("active", False), ("trial", False), ("grace", True), ("expired", True)])

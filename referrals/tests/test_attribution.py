@@ -28,7 +28,8 @@ def refused(code, *words):
     with pytest.raises(ValidationError) as error:
         yield
     assert error.value.code == code
-    assert all(word in error.value.message for word in words), error.value.message
+    (message,) = error.value.messages
+    assert all(word in message for word in words), message
 
 
 @pytest.fixture

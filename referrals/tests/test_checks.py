@@ -88,7 +88,7 @@ def test_a_requirement_of_its_own_is_what_a_cycle_is_held_to():
 
 
 def expected(made):
-    return {"state": "reward_queued", "gift_of": made.referrer_id, "reason": "referral_reward"}
+    return {"state": "reward_queued", "done": 3, "gift_of": made.referrer_id, "reason": "referral_reward"}
 
 
 @pytest.mark.parametrize("state", [{}, {"withdrawn": True}, {"code": "BUSINESS"}])
@@ -100,7 +100,7 @@ def test_a_cycle_and_the_gift_that_it_gave_agree(state):
 @pytest.mark.parametrize("state", [State.COMPLETED, State.REWARD_QUEUED])
 def test_a_finished_cycle_that_gave_nothing_is_named(state):
     wrong = cycle(done=3, counted=3, state=state)
-    found = {"state": state.value, "gift_of": None, "reason": None}
+    found = {"state": state.value, "done": 3, "gift_of": None, "reason": None}
     assert findings() == [Finding("cycle_gift", CYCLES, wrong.pk, expected(wrong), found)]
 
 
@@ -111,6 +111,13 @@ def test_a_cycle_that_gave_a_gift_has_it_queued(state):
     assert findings() == [
         Finding("cycle_gift", CYCLES, wrong.pk, expected(wrong), expected(wrong) | {"state": state.value})
     ]
+
+
+def test_a_gift_that_no_referrals_earned_is_named():
+    wrong = rewarded()
+    ReferralCycle.objects.update(qualified_refs_done=0)
+    wrong.counted.update(cycle=None)
+    assert findings() == [Finding("cycle_gift", CYCLES, wrong.pk, expected(wrong), expected(wrong) | {"done": 0})]
 
 
 def test_a_gift_to_somebody_else_is_named_at_its_cycle():

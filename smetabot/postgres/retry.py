@@ -1,5 +1,6 @@
 import tenacity
 from django.db import InterfaceError, OperationalError, connection
+from psycopg.errors import LockNotAvailable
 
 
 def _drop_lost_connection(state: tenacity.RetryCallState) -> None:
@@ -9,7 +10,10 @@ def _drop_lost_connection(state: tenacity.RetryCallState) -> None:
 
 
 def _is_transient(error: BaseException) -> bool:
-    """A deadlock, a lock time-out, a lost connection: worth another try, unless a transaction around us went too."""
+    """A deadlock, a lost connection: worth another try, unless a transaction around us went too. Who ran out of
+    patience with a lock has waited long enough."""
+    if isinstance(error.__cause__, LockNotAvailable):
+        return False
     return isinstance(error, OperationalError | InterfaceError) and not connection.needs_rollback
 
 
