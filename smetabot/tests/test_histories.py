@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from analytics.models import ViewsDaily
 from analytics.statistics import recount_channels, snapshot_views
 from billing.gifts import apply_gifts, queue_gift, withdraw_gift
 from billing.models import Gift, Plan, Subscription, SubscriptionHistory
@@ -170,6 +171,8 @@ class World(RuleBasedStateMachine):
     def cron(self, *jobs: str) -> None:
         before, applied_before, recorded_before = subscriptions(), set(self.applied()), recorded()
         uncounted = list(Referral.objects.filter(cycle=None))
+        of_deleted = ViewsDaily.objects.filter(publication__deleted=True)
+        left_alone = list(of_deleted.order_by("pk").values_list())
         waiting = {gift.contractor_id: gift for gift in Gift.objects.pending().order_by("-queued_at", "-pk")}
         at_once([lambda job=job: JOBS[job](now=self.now) for job in jobs])
         newly_applied = Gift.objects.filter(pk__in=set(self.applied()) - applied_before)
@@ -185,6 +188,7 @@ class World(RuleBasedStateMachine):
             self.every_qualified_referral_is_counted(uncounted)
         if "snapshot" in jobs:
             self.every_total_is_in_the_daily_views()
+            assert list(of_deleted.order_by("pk").values_list()) == left_alone
         blocked = set(Contractor.objects.filter(status="blocked").values_list("pk", flat=True))
         for contractor, became in after.items():
             was = before[contractor]
@@ -468,14 +472,15 @@ class Referrals(World):
 
 
 class Contents(World):
-    @rule(channel=which, message=st.integers(1, 3), views=st.integers(0, 100))
-    def bot_publishes(self, channel: int, message: int, views: int) -> None:
-        if channel_id := self.some_channel(channel):
-            bot.publish(channel_id, message, views)
+    @rule()
+    def what_snapshots_views_runs(self) -> None:
+        self.cron("snapshot")
 
-    @rule(message=st.integers(1, 3), deleted=st.booleans())
-    def a_publication_goes_or_comes_back(self, message: int, deleted: bool) -> None:
-        bot.run("UPDATE core.publications SET deleted = %s WHERE message_id = %s", deleted, message)
+    @rule(channel=which, message=st.integers(1, 3), views=st.integers(0, 100), deleted=st.booleans())
+    def bot_publishes_or_counts_or_deletes(self, channel: int, message: int, views: int, deleted: bool) -> None:
+        channel_id = self.some_channel(channel) or bot.make_channel(bot.meet(self.next_number()), -self.next_number())
+        publication = bot.publish(channel_id, message, views)
+        bot.run("UPDATE core.publications SET deleted = %s WHERE id = %s", deleted, publication)
 
     @rule(channel=which, clients=st.integers(1, 3))
     def bot_lets_clients_in(self, channel: int, clients: int) -> None:
