@@ -1,6 +1,8 @@
 import argparse
 import datetime as dt
 import json
+import os
+import sys
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
@@ -102,7 +104,19 @@ class JobCommand(BaseCommand, Generic[ReportT]):
             raise
         outcome = JobRun.Outcome.FAILED if report.problems else JobRun.Outcome.DONE
         self.finish(job_run, outcome=outcome, counts=report.counts, error="\n".join(report.problems) or None)
-        self.print_report(report, prefix=f"{name} (dry run)" if dry_run else name, as_json=json)
+        try:
+            try:
+                self.print_report(report, prefix=f"{name} (dry run)" if dry_run else name, as_json=json)
+            finally:
+                self.stdout.flush()
+        except OSError as error:
+            # What is left in the buffer must not fail again when the interpreter ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            # A reader like head may have seen enough; the run itself is done and recorded.
+            if report.problems or not isinstance(error, BrokenPipeError):
+                raise CommandError(
+                    f"{name}: {len(report.problems)} problems, and not all is printed: {error}"
+                ) from error
 
     @retry_transient
     def finish(self, job_run: JobRun | None, **fields: Any) -> None:

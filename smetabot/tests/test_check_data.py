@@ -102,7 +102,7 @@ def test_the_table_is_aligned_with_findings_first_and_the_count_last(check):
         ["FINDING", "TABLE", "ID", "EXPECTED", "FOUND"],
         ["invite_uses", "core.invites", str(invite.pk), "1", "0"],
         ["NOTICE", "TABLE", "ID", "EXPECTED", "FOUND"],
-        ["team_size", "core.team_members", str(owner.pk), "1", "2"],
+        ["team_size", "core.contractors", str(owner.pk), "1", "2"],
     ]
     columns = [[line.index(cell) for cell in line.split()][1] for line in lines[:-1]]
     assert len(set(columns)) == 1
@@ -148,12 +148,12 @@ def test_findings_exit_with_1_and_one_line_that_names_the_first(check):
     stats_off()
     code, _, said = check()
     first = f"invite_uses: core.invites {invite.pk}: expected 1, found 0"
-    assert (code, said) == (1, f"check_data: 2 findings; first {first}")
+    assert (code, said) == (1, f"check_data: 2 findings; first {first}; manage.py check_data lists them all")
 
 
 def test_a_notice_alone_exits_with_0(check_json):
     owner = oversized_team()
-    notice = {"check": "team_size", "table": "core.team_members", "id": owner.pk, "expected": 1, "found": 2}
+    notice = {"check": "team_size", "table": "core.contractors", "id": owner.pk, "expected": 1, "found": 2}
     assert check_json() == (0, {"findings": [], "notices": [notice]})
 
 
@@ -232,7 +232,7 @@ def test_fix_leaves_every_record_and_says_so(check):
     code, out, said = check("--fix")
     assert code == 1
     assert out.splitlines()[-1] == "check_data: 2 rows rebuilt, 3 findings, 0 notices"
-    assert said.startswith("check_data: 3 findings left: records are never rebuilt; look at them by hand; first ")
+    assert said.startswith("check_data: 3 findings left, of which records are never rebuilt: look at them by hand;")
     assert (Invite.objects.get(pk=invite.pk).used_count, ViewsDaily.objects.get().views) == (0, 5)
     assert UsageCounter.objects.get(pk=counter.pk).channels_created_total == 0
 

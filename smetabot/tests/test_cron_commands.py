@@ -1,6 +1,9 @@
 """What all cron commands promise, asked of each one that there is, in processes of their own."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 from django.core.management import CommandError, call_command, get_commands, load_command_class
@@ -66,6 +69,27 @@ def test_a_run_is_recorded_with_its_counts_and_wall_clock(manage, job):
     assert (run.command, run.outcome, run.error) == (job, "done", None)
     assert run.counts == counts(job, out) | ({"fixed": 0} if job == "check_data" else {})
     assert (run.now.year, run.started_at < run.finished_at, run.started_at.year > 2025) == (2020, True, True)
+
+
+def test_a_reader_who_has_seen_enough_is_no_fault(manage, job):
+    run = manage(job)
+    run.stdout.close()
+    assert (run.wait(timeout=60), run.stderr.read()) == (0, "")
+    assert JobRun.objects.get().outcome == "done"
+
+
+def test_a_result_that_cannot_be_printed_is_one_line(job, test_database_url):
+    with open("/dev/full", "w") as full:
+        run = subprocess.run(
+            [sys.executable, "manage.py", job],
+            env=os.environ | {"DATABASE_URL": test_database_url, "DEBUG": "1"},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert (run.returncode, run.stderr.count("\n")) == (1, 1)
+    assert "not all is printed" in run.stderr
+    assert JobRun.objects.get().outcome == "done"
 
 
 def test_a_dry_run_is_not_recorded(manage, job):

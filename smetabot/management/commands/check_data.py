@@ -74,9 +74,12 @@ class Command(JobCommand[CheckReport]):
                 self.stdout.write(line)
             self.stdout.write(f"{prefix}: {(rebuilt + self.summary).format_map(report.counts)}")
         if report.findings:
-            left = " left: records are never rebuilt; look at them by hand" if report.fix else ""
+            left = " left, of which records are never rebuilt: look at them by hand" if report.fix else ""
             # Cron mails only this line.
-            raise CommandError(f"{prefix}: {len(report.findings)} findings{left}; first {report.findings[0]}")
+            raise CommandError(
+                f"{prefix}: {len(report.findings)} findings{left}; first {report.findings[0]};"
+                " manage.py check_data lists them all"
+            )
 
 
 def table(blocks: Mapping[str, Sequence[Finding]]) -> Iterator[str]:
