@@ -65,7 +65,10 @@ class SubscriptionAdmin(TermsAdmin):
 @admin.register(SubscriptionHistory)
 class SubscriptionHistoryAdmin(TermsAdmin):
     icon = "history"
-    list_display = ["id", link("contractor"), column("plan"), STATUS, SOURCE, "starts_at", "expires_at", "created_at"]
+    list_display = [
+        *["id", link("contractor"), column("plan"), STATUS, SOURCE, "starts_at", "expires_at", "paid_until"],
+        *[column("payment_reference", "payment"), "created_at"],
+    ]
     search_fields = [*CONTRACTOR, "payment_reference"]
     search_help_text = f"{CONTRACTOR_HELP}, payment reference"
     fields = [

@@ -48,7 +48,17 @@ class ReferralAdmin(BaseAdmin):
     ]
     list_filter = [SuspicionFilter, ("referrer", ParentFilter), ("cycle", ParentFilter)]
     list_select_related = ["referrer", "referred_contractor", "cycle"]
-    fields = ["id", "referrer", "referred_contractor", SUSPICION, "created_at", "qualified_at", "cycle"]
+    fields = [
+        "id",
+        link("referrer"),
+        link("referred_contractor", "brought"),
+        column("progress__channels_created", "channels"),
+        label("progress__qualified", yes="success"),
+        link("cycle", "counted in"),
+        SUSPICION,
+        "created_at",
+        "qualified_at",
+    ]
     search_fields = [
         f"{who}__{name}"
         for who in ("referrer", "referred_contractor")
@@ -64,10 +74,10 @@ class ReferralAdmin(BaseAdmin):
 class ReferralCycleAdmin(BaseAdmin):
     icon = "cycle"
     sections = ["counted"]
-    list_display = [
+    fields = list_display = [
         "id",
         link("referrer"),
-        "cycle_no",
+        column("cycle_no", "cycle"),
         column("qualified_refs_done", "done"),
         column("qualified_refs_required", "required"),
         label("state", in_progress="info", completed="success", reward_queued="success"),

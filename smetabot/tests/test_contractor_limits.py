@@ -43,9 +43,9 @@ def test_a_plan_that_has_ended_allows_nothing_more(anna):
 @pytest.mark.parametrize(
     ("features", "message"),
     [
-        ({"team_size": "<b>4"}, "team_size is a whole number from 1 up, not &#x27;&lt;b&gt;4&#x27;"),
+        ({"team_size": "<b>4"}, "team_size is a whole number from 1 up, not &quot;&lt;b&gt;4&quot;"),
         ([], "features is an object such as {&quot;crm&quot;: true}, not []"),
-        (None, "features is an object such as {&quot;crm&quot;: true}, not None"),
+        (None, "features is an object such as {&quot;crm&quot;: true}, not null"),
     ],
 )
 def test_malformed_features_are_said_on_the_page(anna, features, message):
