@@ -5,14 +5,14 @@ INSTALL := $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-inp
 
 .PHONY: run test check format stop reset cron cron-off
 
-run: .venv/.running  ## the back office: database, daily jobs, admin on http://127.0.0.1:$(PORT)/admin/
+run: .venv/.running  ## the back office: database, hourly jobs, admin on http://127.0.0.1:$(PORT)/admin/
 	@$(MANAGE) migrate --verbosity 0
 	@$(MANAGE) first_start
 	@for job in expire_subscriptions advance_referrals apply_gifts aggregate_stats check_data; do $(MANAGE) $$job || true; done
 	@$(MANAGE) runserver --noreload --skip-checks $(PORT)
 
 test: .venv/.developing
-	@DEBUG=1 $(PYTHON) -m pytest
+	@DEBUG=1 $(PYTHON) -m pytest -n 2
 
 check: .venv/.developing
 	@$(PYTHON) -m ruff check .

@@ -222,7 +222,7 @@ CRONJOBS = [
     ("10 * * * *", "django.core.management.call_command", ["advance_referrals"]),
     ("15 * * * *", "django.core.management.call_command", ["apply_gifts"]),
     ("20 * * * *", "django.core.management.call_command", ["aggregate_stats"]),
-    ("25 * * * *", "django.core.management.call_command", ["check_data"]),
+    ("22 * * * *", "django.core.management.call_command", ["check_data"]),
 ]
 
 LOGGING = {
