@@ -48,17 +48,7 @@ class ReferralAdmin(BaseAdmin):
     ]
     list_filter = [SuspicionFilter, ("referrer", ParentFilter), ("cycle", ParentFilter)]
     list_select_related = ["referrer", "referred_contractor", "cycle"]
-    fields = [
-        "id",
-        link("referrer"),
-        link("referred_contractor", "brought"),
-        column("progress__channels_created", "channels"),
-        label("progress__qualified", yes="success"),
-        link("cycle", "counted in"),
-        SUSPICION,
-        "created_at",
-        "qualified_at",
-    ]
+    fields = [*list_display, "qualified_at"]
     search_fields = [
         f"{who}__{name}"
         for who in ("referrer", "referred_contractor")
