@@ -78,6 +78,11 @@ def _in_sets(contractors: list[int], size: int) -> Iterable[list[int]]:
     return (contractors[start : start + size] for start in range(0, len(contractors), size))
 
 
+def as_problems(refused: Mapping[int, str]) -> list[str]:
+    """A line for each contractor whom the database refused, by id."""
+    return [f"contractor {contractor}: {reason}" for contractor, reason in sorted(refused.items())]
+
+
 class BatchCommand(JobCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)

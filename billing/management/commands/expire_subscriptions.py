@@ -3,7 +3,7 @@ from typing import Any
 
 from adminlog.jobs import Report
 from billing.subscriptions import expire_subscriptions
-from core.batches import BatchCommand
+from core.batches import BatchCommand, as_problems
 
 
 class Command(BatchCommand):
@@ -17,5 +17,5 @@ class Command(BatchCommand):
         run = expire_subscriptions(now=now, batch_size=options["batch_size"])
         return Report(
             {"grace": run.grace, "expired": run.expired},
-            problems=[f"contractor {contractor}: {reason}" for contractor, reason in run.refused.items()],
+            problems=as_problems(run.refused),
         )

@@ -2,7 +2,7 @@ import datetime as dt
 from typing import Any
 
 from adminlog.jobs import Report
-from core.batches import BatchCommand
+from core.batches import BatchCommand, as_problems
 from referrals.cycles import advance_referrals
 
 
@@ -21,5 +21,5 @@ class Command(BatchCommand):
                 "cycles_completed": run.cycles_completed,
                 "rewards_queued": run.rewards_queued,
             },
-            problems=[f"contractor {contractor}: {reason}" for contractor, reason in sorted(run.refused.items())],
+            problems=as_problems(run.refused),
         )
