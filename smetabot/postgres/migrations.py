@@ -1,5 +1,6 @@
 """Migration operations for what Django has no model for. Each is one line in a migration, and can be undone."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from django.db import ProgrammingError, transaction
@@ -28,11 +29,14 @@ class AppendOnly(DatabaseOnly):
     `goes_with` names a foreign key: a row may go when the row that it points to is already gone, which is in the middle
     of its ON DELETE CASCADE. The key's column and the parent's table are written into the trigger by name: once either
     is renamed or moved, deleting a parent fails. TRUNCATE of a single partition is not refused.
+
+    `erasable` names columns that an UPDATE may set to null, all of them at once and nothing else with them.
     """
 
-    def __init__(self, model_name: str, goes_with: str | None = None):
+    def __init__(self, model_name: str, goes_with: str | None = None, erasable: Sequence[str] = ()):
         self.model_name = model_name
         self.goes_with = goes_with
+        self.erasable = erasable
 
     def database_forwards(self, app_label, schema_editor, from_state, to_state):
         model = to_state.apps.get_model(app_label, self.model_name)
@@ -42,6 +46,7 @@ class AppendOnly(DatabaseOnly):
             CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
             BEGIN
                 {self._exception_for_cascade(model)}
+                {self._exception_for_erasure(model)}
                 RAISE EXCEPTION '%.% is append-only: % is refused', TG_TABLE_SCHEMA, TG_TABLE_NAME, TG_OP
                     USING ERRCODE = 'restrict_violation';
             END
@@ -67,7 +72,8 @@ class AppendOnly(DatabaseOnly):
 
     def describe(self):
         but = f", but for a row that goes with its {self.goes_with}" if self.goes_with else ""
-        return f"Make {self.model_name} append-only{but}"
+        erasable = f", but for the erasure of {' and '.join(self.erasable)}" if self.erasable else ""
+        return f"Make {self.model_name} append-only{but}{erasable}"
 
     @property
     def migration_name_fragment(self):
@@ -87,6 +93,20 @@ class AppendOnly(DatabaseOnly):
                         SELECT FROM {parent} WHERE "{field.target_field.column}" = OLD."{field.column}"
                     ) THEN
                         RETURN OLD;
+                    END IF;
+                END IF;
+        """.strip()
+
+    def _exception_for_erasure(self, model) -> str:
+        if not self.erasable:
+            return ""
+        columns = [model._meta.get_field(name).column for name in self.erasable]
+        empty = " AND ".join(f'NEW."{column}" IS NULL' for column in columns)
+        others = f"ARRAY{columns}"  # Python quotes these names as SQL does
+        return f"""
+                IF TG_OP = 'UPDATE' THEN
+                    IF {empty} AND to_jsonb(NEW) - {others} = to_jsonb(OLD) - {others} THEN
+                        RETURN NEW;
                     END IF;
                 END IF;
         """.strip()
