@@ -6,13 +6,15 @@ from django.contrib.auth.models import Group, User
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
+from django_otp.plugins.otp_static.models import StaticDevice
+from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from adminlog.columns import EMPTY, as_json, coloured, column, label, link, preformatted
 from adminlog.models import AdminAction, AdminUser, JobRun
 from adminlog.pages import BaseAdmin
 
 # Logins are made and mended together with their row among the staff, so they have no page beside it.
-admin.site.unregister([Group, User])
+admin.site.unregister([Group, User, StaticDevice, TOTPDevice])
 
 ROLE = label("role", owner="primary", manager="info")
 

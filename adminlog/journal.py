@@ -1,26 +1,107 @@
-"""What staff did, told by whoever did it. It stands in for Django's own log of the admin, which is not written."""
+"""What staff did, told by whoever did it. It stands in for Django's own log of the admin, which is not written.
+
+An act takes its locks first and writes here last: the journal is one chain, so from its first row in a transaction to
+the commit nobody else can write in it.
+"""
 
 import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db.models import Model
+from django.db.models import CharField, Field, Model, TextField
 from django.utils.text import camel_case_to_spaces
 
-from adminlog.models import AdminAction, AdminUser
+from adminlog import requests
+from adminlog.models import ActionDetails, AdminAction, AdminUser
+
+Values = Mapping[str, Any]
 
 
-def record(
-    *, admin: AdminUser, action: str, target: Model | None = None, payload: dict[str, Any] | None = None
-) -> AdminAction:
-    """Write one act, in the transaction of the act itself. `action` is dotted and in the past tense: gift.added."""
-    return AdminAction.objects.create(
-        admin=admin,
-        action=action,
-        target_type=target._meta.label_lower if target else None,
-        target_id=target.pk if target else None,
-        payload=json.loads(json.dumps(payload, cls=DjangoJSONEncoder)),
+@dataclass(frozen=True)
+class Act:
+    """`action` is dotted and in the past tense: gift.queued. `before` and `after` are columns of the target; what of
+    them is personal is told by the columns. `facts` is what else there is to say without naming a person."""
+
+    action: str
+    target: Model | None = None
+    before: Values = field(default_factory=dict)
+    after: Values = field(default_factory=dict)
+    facts: Values = field(default_factory=dict)
+    # Free text, names, Telegram ids that are no columns of the target.
+    personal: Values = field(default_factory=dict)
+    # The ids of those whom it is about.
+    contractors: Collection[int] = ()
+
+
+def record(act: Act, *, by: AdminUser, reason: str | None = None) -> AdminAction:
+    """Write one act, in the transaction of the act itself."""
+    return write([act], by=by, reason=reason)[0]
+
+
+def record_bulk(head: Act, acts: Sequence[Act], *, by: AdminUser, reason: str | None = None) -> AdminAction:
+    """Write an act on many rows: a head row, and one row for each that names the head."""
+    part_of = record(head, by=by, reason=reason)
+    write(acts, by=by, part_of=part_of)
+    return part_of
+
+
+def write(
+    acts: Iterable[Act], *, by: AdminUser, reason: str | None = None, part_of: AdminAction | None = None
+) -> list[AdminAction]:
+    told = [split(act, reason) for act in acts]
+    details = iter(
+        ActionDetails.objects.bulk_create(ActionDetails(personal=personal) for _, _, personal in told if personal)
     )
+    origin = requests.current()
+    return AdminAction.objects.bulk_create(
+        AdminAction(
+            admin=by,
+            action=act.action,
+            target_type=act.target._meta.label_lower if act.target else None,
+            target_id=act.target.pk if act.target else None,
+            contractors=sorted(set(act.contractors)),
+            payload=payload or None,
+            details=next(details) if personal else None,
+            part_of=part_of,
+            address=origin.address if origin else None,
+            request_id=origin.request_id if origin else None,
+        )
+        for act, payload, personal in told
+    )
+
+
+def split(act: Act, reason: str | None) -> tuple[Act, dict[str, Any], dict[str, Any]]:
+    """The act with what of it the chained row tells, and what stands beside it, where an erasure can reach."""
+    payload: dict[str, Any] = dict(act.facts)
+    personal: dict[str, Any] = dict(act.personal) | ({"reason": reason} if reason else {})
+    for moment, values in (("before", act.before), ("after", act.after)):
+        names = {name for name in values if is_personal(act.target, name)}
+        if plain := {name: value for name, value in values.items() if name not in names}:
+            payload[moment] = plain
+        if names:
+            personal[moment] = {name: values[name] for name in values if name in names}
+    return act, storable(payload), storable(personal)
+
+
+def storable(values: Values) -> dict[str, Any]:
+    return json.loads(json.dumps(values, cls=DjangoJSONEncoder))
+
+
+def is_personal(target: Model | None, name: str) -> bool:
+    """Names, @usernames and all free text are text without choices; what is no column may be anything."""
+    column = columns_of(target).get(name)
+    is_free_text = isinstance(column, CharField | TextField) and not column.choices
+    return column is None or is_free_text or name.startswith("tg_")
+
+
+def columns_of(target: Model | None) -> dict[str, "Field[Any, Any]"]:
+    return {column.attname: column for column in target._meta.concrete_fields} if target else {}
+
+
+def values(row: Model) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in columns_of(row)}
 
 
 def noun(model: type[Model]) -> str:
@@ -28,5 +109,10 @@ def noun(model: type[Model]) -> str:
     return camel_case_to_spaces(model.__name__).replace(" ", "_")
 
 
-def columns(row: Model) -> dict[str, Any]:
-    return {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields}
+def erase(*, contractor: int) -> int:
+    """Empty what the journal tells of a person beside its chain, which holds without it. Returns how many acts."""
+    return (
+        ActionDetails.objects.filter(adminaction__contractors__contains=[contractor])
+        .exclude(personal=None)
+        .update(salt=None, personal=None)
+    )

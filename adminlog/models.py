@@ -1,4 +1,7 @@
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.functions import RandomUUID
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q
 
@@ -29,6 +32,7 @@ class AdminUser(models.Model):
     class Meta:
         db_table = 'admin"."admin_users'
         verbose_name = "staff member"
+        permissions = [("reset_adminuser", "Can reset password, second factor and lock-out")]
         constraints = [
             models.CheckConstraint(
                 condition=Q(role__in=["support", "manager", "owner"]), name="admin_users_role_valid"
@@ -39,23 +43,92 @@ class AdminUser(models.Model):
         return self.username or str(self.tg_user_id)
 
 
-class AdminAction(models.Model):
-    """The journal of what staff did. Append-only: PostgreSQL refuses UPDATE, DELETE and TRUNCATE."""
+class ActionDetails(models.Model):
+    """What of an act is about persons: names, Telegram ids, free text. An erasure empties it; nothing else changes it.
 
+    `personal` holds "before", "after" and "reason", and what else was told; see adminlog.journal.
+    """
+
+    # Without it a hash would tell which of some names it was made of.
+    salt = models.UUIDField(null=True, db_default=RandomUUID())
+    personal = models.JSONField(null=True)
+
+    class Meta:
+        db_table = 'admin"."action_details'
+        verbose_name_plural = "action details"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(salt=None, personal=None) | Q(salt__isnull=False, personal__isnull=False),
+                name="action_details_whole_or_empty",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"details {self.pk}"
+
+
+class AdminAction(models.Model):
+    """The journal of what staff did. Append-only: PostgreSQL refuses UPDATE, DELETE and TRUNCATE.
+
+    A trigger fills seq, hash, created_at, admin_name, admin_role and details_hash, whatever an INSERT says of them.
+    """
+
+    seq = models.BigIntegerField(unique=True, editable=False, db_default=0)
+    created_at = models.DateTimeField("time", db_default=TransactionNow())
     admin = models.ForeignKey(AdminUser, models.RESTRICT, related_name="actions")
+    admin_name = models.CharField(null=True)
+    admin_role = models.CharField(db_default="")
     action = models.CharField()
     target_type = models.CharField(null=True)
     target_id = models.BigIntegerField(null=True)
+    # Whose timeline it belongs to. No foreign key: who is deleted keeps their story.
+    contractors = ArrayField(models.BigIntegerField(), db_default=[])
     payload = models.JSONField(null=True)
-    created_at = models.DateTimeField(db_default=TransactionNow())
+    details = models.OneToOneField(ActionDetails, models.RESTRICT, null=True)
+    details_hash = models.CharField(null=True)
+    part_of = models.ForeignKey("self", models.RESTRICT, related_name="parts", null=True)
+    address = models.GenericIPAddressField(null=True)
+    request_id = models.UUIDField(null=True)
+    hash = models.CharField(editable=False, db_default="")
 
     class Meta:
         db_table = 'admin"."admin_actions'
         verbose_name = "journal entry"
         verbose_name_plural = "journal"
+        permissions = [("export_adminaction", "Can export the journal")]
+        indexes = [
+            # The history of a row, and the filter by kind of target.
+            models.Index(fields=["target_type", "target_id"], name="admin_actions_target"),
+            # The filter by act, and the acts that it offers.
+            models.Index(fields=["action"], name="admin_actions_action"),
+            # The filter by time.
+            models.Index(fields=["created_at"], name="admin_actions_created"),
+            # A contractor's timeline, and their erasure.
+            GinIndex(fields=["contractors"], name="admin_actions_contractors"),
+        ]
 
     def __str__(self) -> str:
-        return f"{self.action} by {self.admin}"
+        return f"{self.action} by {self.admin_name}"
+
+
+class Note(models.Model):
+    """What staff want to remember of a contractor. Append-only, but that an erasure empties its text."""
+
+    # No foreign key: it stands beside the journal, below the contractors.
+    contractor_id = models.BigIntegerField()
+    author = models.ForeignKey(AdminUser, models.RESTRICT, related_name="notes")
+    text = models.TextField(null=True)
+    created_at = models.DateTimeField(db_default=TransactionNow())
+
+    class Meta:
+        db_table = 'admin"."notes'
+        indexes = [
+            # The notes on a contractor's page.
+            models.Index(fields=["contractor_id"], name="notes_contractor"),
+        ]
+
+    def __str__(self) -> str:
+        return f"note {self.pk}"
 
 
 class JobRun(models.Model):

@@ -3,13 +3,14 @@
 import logging
 from collections.abc import Callable, Collection, Sequence
 from functools import wraps
+from operator import attrgetter
 from typing import Any, ClassVar
 
 from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import ShowFacets
 from django.contrib.admin.utils import flatten_fieldsets, unquote
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import DatabaseError, transaction
 from django.db.models import DecimalField, ForeignKey, JSONField, Model, Q, QuerySet
 from django.forms import ModelForm
@@ -21,7 +22,7 @@ from unfold.views import ChangeList
 from adminlog import journal
 from adminlog.forms import FiniteDecimalField, ParentSelect, RowForm, StorableJSON
 from adminlog.lists import BoundedPaginator, PageFirstChangeList, Section
-from adminlog.models import AdminAction
+from adminlog.models import AdminAction, AdminUser
 from adminlog.search import matching, words
 
 logger = logging.getLogger(__name__)
@@ -57,6 +58,8 @@ class BaseAdmin(ModelAdmin):
     allows: ClassVar[Collection[str]] = ()
     # Columns that "change" is about; all others are only shown.
     editable: ClassVar[Collection[str]] = ()
+    # Paths to the ids of the contractors whose row it is.
+    contractors: ClassVar[Sequence[str]] = ()
     # Reverse relations whose newest rows the page shows below its form, as their own lists show them.
     sections: ClassVar[Sequence[str]] = ()
 
@@ -152,6 +155,8 @@ class BaseAdmin(ModelAdmin):
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         """The journal about this row."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
         about = QueryDict(mutable=True)
         about.update({"target_type": self.opts.label_lower, "target_id": unquote(object_id)})
         journal_url = reverse(f"admin:{AdminAction._meta.app_label}_{AdminAction._meta.model_name}_changelist")
@@ -178,32 +183,38 @@ class BaseAdmin(ModelAdmin):
 
     def construct_change_message(
         self, request: HttpRequest, form: ModelForm, formsets: Any, add: bool = False
-    ) -> dict[str, Any]:
-        """What log_addition and log_change are given: the journal's payload."""
-        after = journal.columns(form.instance)
+    ) -> dict[str, journal.Values]:
+        """What log_addition and log_change are given: the columns before and after."""
+        after = journal.values(form.instance)
         if add:
             return {"after": after}
         changed = {self.opts.get_field(name).attname: form.initial[name] for name in form.changed_data}
         return {"before": changed, "after": {name: after[name] for name in changed}}
 
-    def log_addition(self, request: HttpRequest, obj: Model, message: dict[str, Any]) -> None:
-        self.record(request, obj, "added", message)
+    def log_addition(self, request: HttpRequest, obj: Model, message: dict[str, journal.Values]) -> None:
+        journal.record(self.act(obj, "added", **message), by=self.actor(request))
 
-    def log_change(self, request: HttpRequest, obj: Model, message: dict[str, Any]) -> None:
-        if message["after"]:
-            self.record(request, obj, "changed", message)
+    def log_change(self, request: HttpRequest, obj: Model, message: dict[str, journal.Values]) -> None:
+        if message["before"]:
+            journal.record(self.act(obj, "changed", **message), by=self.actor(request))
 
     def log_deletions(self, request: HttpRequest, queryset: Collection[Model]) -> None:
-        for obj in queryset:
-            self.record(request, obj, "deleted", {"before": journal.columns(obj)})
+        acts = [self.act(obj, "deleted", before=journal.values(obj)) for obj in queryset]
+        if len(acts) == 1:
+            journal.record(acts[0], by=self.actor(request))
+        else:
+            head = journal.Act(f"{journal.noun(self.model)}.deleted", facts={"rows": len(acts)})
+            journal.record_bulk(head, acts, by=self.actor(request))
 
-    def record(self, request: HttpRequest, obj: Model, verb: str, payload: dict[str, Any]) -> None:
-        journal.record(
-            admin=request.user.admin_user,  # type: ignore[union-attr]
-            action=f"{journal.noun(type(obj))}.{verb}",
-            target=obj,
-            payload=payload,
-        )
+    def act(self, obj: Model, verb: str, **values: journal.Values) -> journal.Act:
+        """What was done to a row, about the contractors whose it is."""
+        return journal.Act(f"{journal.noun(type(obj))}.{verb}", obj, contractors=self.contractors_of(obj), **values)
+
+    def contractors_of(self, obj: Model) -> list[int]:
+        return [attrgetter(path.replace("__", "."))(obj) for path in self.contractors]
+
+    def actor(self, request: HttpRequest) -> AdminUser:
+        return request.user.admin_user  # type: ignore[union-attr]
 
 
 class ReadOnlyInline(TabularInline):

@@ -98,6 +98,7 @@ class GiftState(admin.SimpleListFilter):
 class GiftAdmin(BaseAdmin):
     icon = "redeem"
     allows = ["add"]
+    contractors = ["contractor_id"]
     list_display = [
         "id",
         link("contractor"),

@@ -14,6 +14,7 @@ class ChannelAdmin(BaseAdmin):
     icon = "campaign"
     allows = ["change"]
     editable = ["title"]
+    contractors = ["contractor_id"]
     sections = ["publications", "invites", "clients"]
     list_display = [
         "__str__",
@@ -38,6 +39,7 @@ class InviteAdmin(BaseAdmin):
     icon = "link"
     allows = ["change"]
     editable = ["expires_at", "max_uses", "editable"]
+    contractors = ["channel__contractor_id"]
     sections = ["clients"]
     list_display = ["token", link("channel"), link("channel__contractor"), "uses", "expires_at", "created_at"]
     list_filter = ["editable", ("channel", ParentFilter)]
@@ -55,6 +57,7 @@ class ClientAdmin(BaseAdmin):
     icon = "person"
     allows = ["change"]
     editable = ["blocked"]
+    contractors = ["channel__contractor_id"]
     list_display = [
         "__str__",
         "tg_user_id",
@@ -74,6 +77,7 @@ class ClientAdmin(BaseAdmin):
 class TeamMemberAdmin(BaseAdmin):
     icon = "groups"
     allows = ["add", "delete"]
+    contractors = ["owner_contractor_id", "member_contractor_id"]
     list_display = ["id", link("owner_contractor", "team of"), link("member_contractor", "member"), "added_at"]
     list_filter = [("owner_contractor", ParentFilter), ("member_contractor", ParentFilter)]
     list_select_related = ["owner_contractor", "member_contractor"]

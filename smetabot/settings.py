@@ -8,6 +8,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -95,11 +96,26 @@ def days(*, least: int) -> Callable[[str], int]:
     return cast
 
 
+def minutes(value: str) -> int:
+    if re.fullmatch(r"\d{1,5}", value, re.ASCII) and 1 <= int(value) <= 10080:
+        return int(value)
+    raise ValueError(f"{value!r} is not a number of minutes from 1 to 10080")
+
+
+def roles(value: str) -> list[str]:
+    names = [name.strip() for name in value.split(",") if name.strip()]
+    if value != "none" and (wrong := [name for name in names if name not in ROLES]):
+        raise ValueError(f"{wrong[0]!r} is no role; write some of {','.join(ROLES)}, separated by commas, or none")
+    return [name for name in names if name in ROLES]
+
+
 def paid_plan(value: str) -> str:
     if value in ("PRO", "BUSINESS"):
         return value
     raise ValueError(f"{value!r} is neither PRO nor BUSINESS")
 
+
+ROLES = ["support", "manager", "owner"]
 
 EMBEDDED = embedded.default_base(BASE_DIR)
 DATABASES = {
@@ -138,6 +154,38 @@ if PRODUCTION:
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
 
+# Of whom a second factor is required at the login.
+SECOND_FACTOR = read("SECOND_FACTOR", roles, default=ROLES if PRODUCTION else [])
+# A session ends when nothing was asked of it for so long.
+SESSION_COOKIE_AGE = 60 * read("SESSION_IDLE_MINUTES", minutes, default=60)
+# Repeated failures lock a name out at the address that they come from, so that nobody can lock out a member of staff
+# from elsewhere.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_CLIENT_IP_CALLABLE = "adminlog.requests.address_of"
+# Its place is our journal.
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+
+# 'unsafe-eval' because the theme's Alpine.js makes functions of what its templates say; its templates also place things
+# by inline styles. There is no inline script, and nothing comes from elsewhere.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'", "'unsafe-eval'"],
+        "style-src": ["'self'", "'unsafe-inline'"],
+        "img-src": ["'self'", "data:"],
+        "font-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "form-action": ["'self'"],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'none'"],
+    }
+}
+
 INSTALLED_APPS = [
     "smetabot.apps.SmetabotConfig",
     "unfold.apps.BasicAppConfig",
@@ -147,6 +195,10 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "django_otp.plugins.otp_static",
+    "axes",
     "django_crontab",
     "django_extensions",
     "core",
@@ -158,13 +210,18 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "adminlog.requests.origin_middleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
+    "adminlog.requests.session_middleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 
 TEMPLATES = [
@@ -185,6 +242,7 @@ ROOT_URLCONF = "smetabot.urls"
 WSGI_APPLICATION = "smetabot.wsgi.application"
 LOGIN_REDIRECT_URL = "admin:index"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "adminlog.roles.RoleBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},

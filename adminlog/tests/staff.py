@@ -2,13 +2,21 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from adminlog.factories import AdminUserFactory
+from adminlog.models import AdminUser
 
 
-def browser(*, is_active: bool = True, row: bool = True) -> Client:
-    """A superuser's browser, logged in; with a row among the staff unless asked otherwise."""
-    login = User.objects.create_superuser("anna")
+def browser(
+    role: str = AdminUser.Role.OWNER,
+    *,
+    username: str = "anna",
+    is_active: bool = True,
+    row: bool = True,
+    is_superuser: bool = False,
+) -> Client:
+    """A login's browser, logged in; with a row among the staff unless asked otherwise."""
+    login = User.objects.create_user(username, is_staff=True, is_superuser=is_superuser)
     if row:
-        AdminUserFactory(login=login, username="anna", owner=True, is_active=is_active)
+        AdminUserFactory(login=login, username=username, role=role, is_active=is_active)
     client = Client()
     client.force_login(login)
     return client

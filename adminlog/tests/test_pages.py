@@ -91,7 +91,10 @@ def test_who_was_told_of_the_change_may_save_all_the_same(anna, boris):
 
     anna.post(page(boris), shown(told))
 
-    assert AdminAction.objects.get().payload == {"before": {"username": "renamed"}, "after": {"username": "Борис"}}
+    assert AdminAction.objects.get().details.personal == {
+        "before": {"username": "renamed"},
+        "after": {"username": "Борис"},
+    }
 
 
 def test_who_was_told_of_another_error_first_is_told_of_the_change_next(anna, boris):

@@ -162,7 +162,7 @@ def test_a_removal_is_journaled_with_what_is_gone(anna):
     assert action.payload["before"]["member_contractor_id"] == member.member_contractor_id
 
 
-def test_removing_several_journals_each(anna):
+def test_removing_several_journals_each_under_one_head(anna):
     members = TeamMemberFactory.create_batch(3)
 
     anna.post(
@@ -171,7 +171,11 @@ def test_removing_several_journals_each(anna):
     )
 
     assert not TeamMember.objects.exists()
-    assert {action.target_id for action in AdminAction.objects.all()} == {member.pk for member in members}
+    head, *acts = AdminAction.objects.order_by("seq")
+    assert (head.action, head.target_id, head.payload) == ("team_member.deleted", None, {"rows": 3})
+    assert {(act.action, act.part_of, act.target_id) for act in acts} == {
+        ("team_member.deleted", head, member.pk) for member in members
+    }
 
 
 def test_values_posted_without_what_was_shown_are_compared_with_the_row(anna):

@@ -82,6 +82,7 @@ class ContractorAdmin(BaseAdmin):
     icon = "engineering"
     allows = ["change"]
     editable = ["username", "full_name", "status", "bonus_channels"]
+    contractors = ["pk"]
     sections = ["channels", "gifts", "subscription_history", "referrals_made", "team"]
     list_display = [
         "__str__",

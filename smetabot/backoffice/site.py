@@ -4,8 +4,6 @@ from django.apps import apps
 from django.contrib import messages
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
-from django.contrib.auth.base_user import AbstractBaseUser
-from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ValidationError
 from django.core.paginator import InvalidPage
 from django.db.models import Model, QuerySet
@@ -15,19 +13,15 @@ from unfold.forms import AuthenticationForm
 from unfold.sites import UnfoldAdminSite
 
 from adminlog.pages import BaseAdmin
+from adminlog.roles import member_of_staff
 
 NOT_STAFF = "This login belongs to no active member of staff. An owner can make it one or switch it on again."
-
-
-def is_staff(user: AbstractBaseUser | AnonymousUser) -> bool:
-    admin_user = getattr(user, "admin_user", None)
-    return admin_user is not None and admin_user.is_active
 
 
 class LoginForm(AuthenticationForm):
     def confirm_login_allowed(self, user: Any) -> None:
         super().confirm_login_allowed(user)
-        if not is_staff(user):
+        if not member_of_staff(user):
             raise ValidationError(NOT_STAFF, code="not_staff")
 
 
@@ -45,7 +39,7 @@ class BackofficeSite(UnfoldAdminSite):
     index_title = "Back office"
 
     def has_permission(self, request: HttpRequest) -> bool:
-        return super().has_permission(request) and is_staff(request.user)
+        return super().has_permission(request) and member_of_staff(request.user) is not None
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         if request.method == "GET" and request.user.is_authenticated and not self.has_permission(request):

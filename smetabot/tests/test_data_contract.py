@@ -75,8 +75,11 @@ TABLES = {
     """,
     "admin.admin_actions": """
         id:bigint admin_id:bigint action:text target_type:text? target_id:bigint? payload:jsonb?
-        created_at:timestamptz=now()
+        created_at:timestamptz=now() seq:bigint=0 hash:text='' admin_name:text? admin_role:text='' contractors:bigint[]='{}'
+        details_id:bigint? details_hash:text? part_of_id:bigint? address:inet? request_id:uuid?
     """,
+    "admin.action_details": "id:bigint salt:uuid?=gen_random_uuid() personal:jsonb?",
+    "admin.notes": "id:bigint contractor_id:bigint author_id:bigint text:text? created_at:timestamptz=now()",
 }
 
 FOREIGN_KEYS = """
@@ -107,6 +110,9 @@ FOREIGN_KEYS = """
     referrals.referral_cycles.gift_id billing.gifts_queue set null
     admin.admin_users.login_id public.auth_user set null
     admin.admin_actions.admin_id admin.admin_users restrict
+    admin.admin_actions.details_id admin.action_details restrict
+    admin.admin_actions.part_of_id admin.admin_actions restrict
+    admin.notes.author_id admin.admin_users restrict
 """
 
 # Unique keys, primary ones apart from id included.
@@ -133,6 +139,8 @@ KEYS = """
     referrals.referral_cycles(id,referrer_id)
     admin.admin_users(tg_user_id)
     admin.admin_users(login_id)
+    admin.admin_actions(seq)
+    admin.admin_actions(details_id)
 """
 
 INDEXES = {
@@ -172,7 +180,7 @@ def test_a_table_has_the_columns_types_and_defaults_of_the_contract(table):
     for name, type_, required, default in found:
         suffix = "" if required else "?"
         if default:
-            suffix += "=" + re.sub(r"::[a-z ]+$", "", default)
+            suffix += "=" + re.sub(r"::[a-z\[\] ]+$", "", default)
         columns.add(f"{name}:{short.get(type_, type_)}{suffix}")
     assert columns == set(TABLES[table].split())
 

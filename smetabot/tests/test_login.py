@@ -54,7 +54,8 @@ def test_a_superuser_who_is_no_active_member_of_staff_is_sent_to_the_login_page_
 
 def test_switching_off_ends_a_session_at_its_next_request():
     client = browser()
-    AdminUser.objects.update(is_active=False)
+    AdminUserFactory(owner=True, login=User.objects.create(username="boris"))
+    AdminUser.objects.filter(username="anna").update(is_active=False)
     assert client.get(reverse("admin:index")).status_code == 302
     assert client.post(reverse("admin:billing_gift_add"), {}).status_code == 302
 

@@ -3,8 +3,9 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from adminlog import staff
 from adminlog.jobs import require_migrated_database
-from adminlog.staff import add_owner
+from adminlog.roles import OWNER
 
 
 class Command(BaseCommand):
@@ -17,7 +18,7 @@ class Command(BaseCommand):
     def handle(self, *, username: str, tg_user_id: int, **options: Any) -> None:
         require_migrated_database()
         try:
-            password = add_owner(username=username, tg_user_id=tg_user_id)
+            _, password = staff.add(username=username, tg_user_id=tg_user_id, role=OWNER, by=staff.system())
         except ValidationError as error:
             raise CommandError(" ".join(error.messages), returncode=2) from error
         self.stdout.write(f"Login {username}, password {password} (shown only now)")

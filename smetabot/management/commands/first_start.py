@@ -6,7 +6,8 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.db import connection, transaction
 
-from adminlog.staff import add_owner
+from adminlog import staff
+from adminlog.roles import OWNER
 from core.models import Contractor
 
 
@@ -23,7 +24,7 @@ class Command(BaseCommand):
             with connection.cursor() as cursor:
                 cursor.execute("LOCK TABLE auth_user IN SHARE ROW EXCLUSIVE MODE")
             if not get_user_model().objects.exists():
-                password = add_owner(username="owner", tg_user_id=1)
+                _, password = staff.add(username="owner", tg_user_id=1, role=OWNER, by=staff.system())
                 # Said before the commit: a login whose password nobody saw would be worse than a password too many.
                 self.stdout.write(f"Login owner, password {password} (shown only now)")
                 self.stdout.flush()

@@ -1,0 +1,20 @@
+RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    last record;
+BEGIN
+    -- Held to the end of the transaction: two rows must not be chained to the same one, and a row that is rolled back
+    -- must not have been chained to. Under REPEATABLE READ, where the last row may not be seen, seq's key refuses.
+    PERFORM pg_advisory_xact_lock(TG_RELID::bigint);
+    SELECT seq, hash INTO last FROM admin.admin_actions ORDER BY seq DESC LIMIT 1;
+    NEW.seq := coalesce(last.seq, 0) + 1;
+    -- Not now(): a transaction that began earlier may come here later.
+    NEW.created_at := clock_timestamp();
+    NEW.admin_name := NULL;
+    NEW.admin_role := NULL;
+    SELECT username, role INTO NEW.admin_name, NEW.admin_role FROM admin.admin_users WHERE id = NEW.admin_id;
+    NEW.details_hash := NULL;
+    SELECT admin.details_hash(salt, personal) INTO NEW.details_hash FROM admin.action_details WHERE id = NEW.details_id;
+    NEW.hash := admin.action_hash(last.hash, NEW);
+    RETURN NEW;
+END
+$$
