@@ -199,7 +199,10 @@ class BaseAdmin(ModelAdmin):
             journal.record(self.act(obj, "changed", **message), by=self.actor(request))
 
     def log_deletions(self, request: HttpRequest, queryset: Collection[Model]) -> None:
-        acts = [self.act(obj, "deleted", before=journal.values(obj)) for obj in queryset]
+        # Django tells of a deletion before it deletes: the rows are locked here, since the journal comes last.
+        rows = self.model._default_manager.filter(pk__in=[obj.pk for obj in queryset])
+        rows = rows.order_by("pk").select_for_update()
+        acts = [self.act(obj, "deleted", before=journal.values(obj)) for obj in rows]
         if len(acts) == 1:
             journal.record(acts[0], by=self.actor(request))
         else:
