@@ -60,6 +60,8 @@ class BaseAdmin(ModelAdmin):
     editable: ClassVar[Collection[str]] = ()
     # Paths to the ids of the contractors whose row it is.
     contractors: ClassVar[Sequence[str]] = ()
+    # What becomes of a row that is added, in the journal's words.
+    added_as: ClassVar[str] = "added"
     # Reverse relations whose newest rows the page shows below its form, as their own lists show them.
     sections: ClassVar[Sequence[str]] = ()
 
@@ -192,7 +194,7 @@ class BaseAdmin(ModelAdmin):
         return {"before": changed, "after": {name: after[name] for name in changed}}
 
     def log_addition(self, request: HttpRequest, obj: Model, message: dict[str, journal.Values]) -> None:
-        journal.record(self.act(obj, "added", **message), by=self.actor(request))
+        journal.record(self.act(obj, self.added_as, **message), by=self.actor(request))
 
     def log_change(self, request: HttpRequest, obj: Model, message: dict[str, journal.Values]) -> None:
         if message["before"]:

@@ -99,6 +99,7 @@ class GiftAdmin(BaseAdmin):
     icon = "redeem"
     allows = ["add"]
     contractors = ["contractor_id"]
+    added_as = "queued"
     list_display = [
         "id",
         link("contractor"),

@@ -29,7 +29,7 @@ def test_staff_queue_a_gift(anna):
     gift = Gift.objects.pending().get()
     assert (gift.contractor, gift.plan.code, gift.days, gift.reason) == (contractor, "BUSINESS", 7, "admin_grant")
     action = AdminAction.objects.get()
-    assert (action.action, action.target_id) == ("gift.added", gift.pk)
+    assert (action.action, action.target_id) == ("gift.queued", gift.pk)
     assert (
         action.payload["after"] | {"contractor_id": contractor.pk, "days": 7, "reason": "admin_grant"}
         == (action.payload["after"])
