@@ -101,11 +101,12 @@ class AppendOnly(DatabaseOnly):
         if not self.erasable:
             return ""
         columns = [model._meta.get_field(name).column for name in self.erasable]
-        empty = " AND ".join(f'NEW."{column}" IS NULL' for column in columns)
-        others = f"ARRAY{columns}"  # Python quotes these names as SQL does
+        emptied = " ".join(f'OLD."{column}" := NULL;' for column in columns)
+        # Not =, to which 1.0 is 1.00.
         return f"""
                 IF TG_OP = 'UPDATE' THEN
-                    IF {empty} AND to_jsonb(NEW) - {others} = to_jsonb(OLD) - {others} THEN
+                    {emptied}
+                    IF NEW *= OLD THEN
                         RETURN NEW;
                     END IF;
                 END IF;

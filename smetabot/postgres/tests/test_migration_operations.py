@@ -114,6 +114,62 @@ def test_history_of_nothing_stays(history):
         nobodys.delete()
 
 
+@pytest.fixture
+def erasable(scratch) -> Project:
+    """Entries whose text and price may be emptied, about a number that stays."""
+    project = Project(
+        create(
+            "Entry",
+            in_schemas("a", "entries"),
+            ("text", models.TextField(null=True)),
+            ("price", models.JSONField(null=True)),
+            ("about", models.JSONField(null=True)),
+        ),
+        AppendOnly("Entry", erasable=["text", "price"]),
+    )
+    run("INSERT INTO engine_a.engine_entries (text, price, about) VALUES ('first', '1.0', '1.0')")
+    return project
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_columns_that_may_be_erased_are_emptied_together(erasable, times):
+    for _ in range(times):
+        run("UPDATE engine_a.engine_entries SET text = NULL, price = NULL")
+    assert erasable["Entry"].objects.values_list("text", "price", "about").get() == (None, None, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("verb", "sql"),
+    [
+        ("UPDATE", "UPDATE engine_a.engine_entries SET text = NULL"),
+        ("UPDATE", "UPDATE engine_a.engine_entries SET text = 'other', price = NULL"),
+        ("UPDATE", "UPDATE engine_a.engine_entries SET text = NULL, price = 'null'"),
+        ("UPDATE", "UPDATE engine_a.engine_entries SET text = NULL, price = NULL, about = NULL"),
+        ("UPDATE", "UPDATE engine_a.engine_entries SET text = NULL, price = NULL, about = '1.00'"),
+        ("UPDATE", "UPDATE engine_a.engine_entries SET text = NULL, price = NULL, id = id + 1"),
+        ("UPDATE", "UPDATE engine_a.engine_entries SET text = text"),
+        ("DELETE", "DELETE FROM engine_a.engine_entries"),
+        ("TRUNCATE", "TRUNCATE engine_a.engine_entries"),
+    ],
+)
+def test_nothing_but_that_erasure_is_allowed(erasable, verb, sql):
+    with pytest.raises(IntegrityError, match=f"is append-only: {verb} is refused"):
+        run(sql)
+    assert value("SELECT (text, price, about)::text FROM engine_a.engine_entries") == "(first,1.0,1.0)"
+
+
+def test_what_was_erased_is_not_written_again(erasable):
+    run("UPDATE engine_a.engine_entries SET text = NULL, price = NULL")
+    with pytest.raises(IntegrityError, match="UPDATE is refused"):
+        run("UPDATE engine_a.engine_entries SET text = 'first', price = '1.0'")
+
+
+def test_a_table_with_an_erasure_is_taken_back_to_a_plain_one(erasable):
+    erasable.undo()
+    run("UPDATE engine_a.engine_entries SET text = 'other'")
+    assert not [line for line in catalogue() if line.startswith(("function", "trigger"))]
+
+
 def test_a_view_and_a_function_make_their_schema(scratch):
     Project(
         CreateFunction("engine_a.engine_half(number int)", "RETURNS int LANGUAGE sql RETURN number / 2"),
@@ -193,6 +249,7 @@ def test_sql_lies_beside_its_migration(tmp_path):
 
 OPERATIONS = {
     "Make Entry append-only": AppendOnly("Entry"),
+    "Make Entry append-only, but for the erasure of text and price": AppendOnly("Entry", erasable=["text", "price"]),
     "Make History append-only, but for a row that goes with its item": AppendOnly("History", goes_with="item"),
     "Create view engine_a.engine_numbers": CreateView("engine_a.engine_numbers", "SELECT 1"),
     "Replace view engine_a.engine_numbers": ReplaceView("engine_a.engine_numbers", "SELECT 2", previous="SELECT 1"),
