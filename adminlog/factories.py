@@ -1,7 +1,7 @@
 import factory
 from factory.django import DjangoModelFactory
 
-from adminlog.models import AdminAction, AdminUser, JobRun
+from adminlog.models import ActionDetails, AdminAction, AdminUser, JobRun, Note
 
 
 class AdminUserFactory(DjangoModelFactory[AdminUser]):
@@ -19,13 +19,34 @@ class AdminUserFactory(DjangoModelFactory[AdminUser]):
     role = AdminUser.Role.SUPPORT
 
 
+class ActionDetailsFactory(DjangoModelFactory[ActionDetails]):
+    class Meta:
+        model = ActionDetails
+
+    personal = {"reason": "They asked for it."}
+
+
 class AdminActionFactory(DjangoModelFactory[AdminAction]):
+    """What the database fills by itself is read by refresh_from_db."""
+
     class Meta:
         model = AdminAction
+
+    class Params:
+        told = factory.Trait(details=factory.SubFactory(ActionDetailsFactory))
 
     admin = factory.SubFactory(AdminUserFactory)
     action = "gift.queued"
     target_type = "contractor"
+
+
+class NoteFactory(DjangoModelFactory[Note]):
+    class Meta:
+        model = Note
+
+    contractor_id = factory.Sequence(lambda n: n + 1)
+    author = factory.SubFactory(AdminUserFactory)
+    text = "Wants to be called after six."
 
 
 class JobRunFactory(DjangoModelFactory[JobRun]):

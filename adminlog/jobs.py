@@ -3,7 +3,7 @@ import datetime as dt
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
@@ -47,7 +47,7 @@ def one_line(error: BaseException) -> str:
 class Report:
     """What a run did. `problems` are lines for a person; any one of them makes the run a failed one."""
 
-    counts: dict[str, int]
+    counts: Mapping[str, int | str]
     problems: Sequence[str] = ()
 
 

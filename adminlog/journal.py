@@ -5,12 +5,13 @@ the commit nobody else can write in it.
 """
 
 import json
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db.models import CharField, Field, Model, TextField
+from django.db.models import CharField, Field, Model, Q, TextField
 from django.utils.text import camel_case_to_spaces
 
 from adminlog import requests
@@ -86,7 +87,10 @@ def split(act: Act, reason: str | None) -> tuple[Act, dict[str, Any], dict[str, 
 
 
 def storable(values: Values) -> dict[str, Any]:
-    return json.loads(json.dumps(values, cls=DjangoJSONEncoder))
+    """As jsonb stores it: people type NUL and halves of letters too, and no act may fail because it told so."""
+    text = json.dumps(values, cls=DjangoJSONEncoder, ensure_ascii=False).encode("utf-8", "replace").decode()
+    without_nul = re.sub(r"\\(u0000|.)", lambda escape: "\ufffd" if escape[1] == "u0000" else escape[0], text)
+    return json.loads(without_nul, parse_constant=str)
 
 
 def is_personal(target: Model | None, name: str) -> bool:
@@ -96,7 +100,7 @@ def is_personal(target: Model | None, name: str) -> bool:
     return column is None or is_free_text or name.startswith("tg_")
 
 
-def columns_of(target: Model | None) -> dict[str, "Field[Any, Any]"]:
+def columns_of(target: Model | type[Model] | None) -> dict[str, "Field[Any, Any]"]:
     return {column.attname: column for column in target._meta.concrete_fields} if target else {}
 
 
@@ -111,8 +115,7 @@ def noun(model: type[Model]) -> str:
 
 def erase(*, contractor: int) -> int:
     """Empty what the journal tells of a person beside its chain, which holds without it. Returns how many acts."""
-    return (
-        ActionDetails.objects.filter(adminaction__contractors__contains=[contractor])
-        .exclude(personal=None)
-        .update(salt=None, personal=None)
-    )
+    acts = AdminAction.objects.filter(contractors__contains=[contractor])
+    # The reason for an act on many stands with its head.
+    told = Q(adminaction__in=acts) | Q(adminaction__in=acts.values("part_of"))
+    return ActionDetails.objects.filter(told, personal__isnull=False).update(salt=None, personal=None)

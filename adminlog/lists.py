@@ -7,7 +7,7 @@ from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.paginator import Paginator
 from django.db import DataError
-from django.db.models import ForeignObjectRel, Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, QueryDict
 from django.urls import reverse
 from django.utils.functional import cached_property
@@ -54,17 +54,19 @@ class Section(PageFirstChangeList):
 
     rows = 10
 
-    def __init__(self, request: HttpRequest, *, parent: Model, relation: ForeignObjectRel, model_admin: Any) -> None:
+    def __init__(
+        self, request: HttpRequest, *, heading: str, model_admin: Any, by: str, key: Any, whole_by: str | None = None
+    ) -> None:
         here = copy(request)
-        here.GET = QueryDict(f"{relation.field.name}={parent.pk}")
+        here.GET = QueryDict(f"{by}={key}")
         super().__init__(
             here,
-            model=relation.related_model,
+            model=model_admin.model,
             model_admin=model_admin,
             list_display=[
                 name
                 for name in model_admin.get_list_display(request)
-                if getattr(name, "__name__", name) != relation.field.name
+                if getattr(name, "__name__", name) not in (by, by.removesuffix("_id"))
             ],
             list_display_links=(),
             list_filter=(),
@@ -78,9 +80,11 @@ class Section(PageFirstChangeList):
             search_help_text=None,
         )
         self.formset = None
-        self.heading = str(relation.get_accessor_name()).replace("_", " ")
+        self.heading = heading
         whole = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
-        self.whole_url = f"{whole}?{relation.field.name}__id__exact={parent.pk}"
+        self.whole_url = f"{whole}?{whole_by or by}={key}"
+        # Where one more is added, if that is offered here.
+        self.add_url: str | None = None
 
 
 class ParentFilter(admin.RelatedFieldListFilter):

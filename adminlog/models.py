@@ -4,6 +4,8 @@ from django.contrib.postgres.functions import RandomUUID
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Length
+from django.db.models.lookups import LessThanOrEqual
 
 from smetabot.postgres.deletion import DB_SET_NULL
 from smetabot.postgres.fields import TransactionNow
@@ -58,7 +60,7 @@ class ActionDetails(models.Model):
         verbose_name_plural = "action details"
         constraints = [
             models.CheckConstraint(
-                condition=Q(salt=None, personal=None) | Q(salt__isnull=False, personal__isnull=False),
+                condition=Q(salt__isnull=True, personal__isnull=True) | Q(salt__isnull=False, personal__isnull=False),
                 name="action_details_whole_or_empty",
             ),
         ]
@@ -122,6 +124,12 @@ class Note(models.Model):
 
     class Meta:
         db_table = 'admin"."notes'
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(text__isnull=True) | Q(text__regex=r"\S") & Q(LessThanOrEqual(Length("text"), 10_000)),
+                name="notes_text_valid",
+            ),
+        ]
         indexes = [
             # The notes on a contractor's page.
             models.Index(fields=["contractor_id"], name="notes_contractor"),

@@ -27,7 +27,7 @@ class Migration(migrations.Migration):
                 "constraints": [
                     models.CheckConstraint(
                         condition=models.Q(
-                            models.Q(("personal", None), ("salt", None)),
+                            models.Q(("personal__isnull", True), ("salt__isnull", True)),
                             models.Q(("personal__isnull", False), ("salt__isnull", False)),
                             _connector="OR",
                         ),

@@ -1,3 +1,2 @@
-RETURNS text LANGUAGE sql IMMUTABLE AS $$
-    SELECT encode(sha256(convert_to(salt || ' ' || personal, 'UTF8')), 'hex')
-$$
+RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
+RETURN encode(sha256(convert_to(salt::text || ' ' || personal::text, 'UTF8')), 'hex')

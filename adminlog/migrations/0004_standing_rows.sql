@@ -11,6 +11,9 @@ BEGIN
         number := number + 1;
         act.seq := number;
         SELECT username, role INTO act.admin_name, act.admin_role FROM admin.admin_users WHERE id = act.admin_id;
+        IF act.target_type = 'core.contractor' AND act.target_id IS NOT NULL THEN
+            act.contractors := ARRAY[act.target_id];
+        END IF;
         IF act.payload IS NOT NULL THEN
             INSERT INTO admin.action_details (personal) VALUES (act.payload)
             RETURNING id, admin.details_hash(salt, personal) INTO act.details_id, act.details_hash;
@@ -19,7 +22,8 @@ BEGIN
         last := admin.action_hash(last, act);
         UPDATE admin.admin_actions
         SET seq = act.seq, admin_name = act.admin_name, admin_role = act.admin_role, payload = act.payload,
-            details_id = act.details_id, details_hash = act.details_hash, hash = last
+            contractors = act.contractors, details_id = act.details_id, details_hash = act.details_hash,
+            hash = last
         WHERE id = act.id;
     END LOOP;
 END

@@ -1,5 +1,7 @@
 import django.db.models.deletion
 from django.db import migrations, models
+from django.db.models.functions import Length
+from django.db.models.lookups import LessThanOrEqual
 
 import smetabot.postgres.fields
 from smetabot.postgres.migrations import AppendOnly
@@ -28,6 +30,16 @@ class Migration(migrations.Migration):
             options={
                 "db_table": 'admin"."notes',
                 "indexes": [models.Index(fields=["contractor_id"], name="notes_contractor")],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("text__isnull", True),
+                            models.Q(("text__regex", r"\S"), LessThanOrEqual(Length("text"), 10_000)),
+                            _connector="OR",
+                        ),
+                        name="notes_text_valid",
+                    )
+                ],
             },
         ),
         AppendOnly("Note", erasable=["text"]),

@@ -80,6 +80,7 @@ def test_an_installed_line_runs_its_job_in_crons_empty_environment(python, cron,
         ("apply_gifts", "done"),
         ("aggregate_stats", "done"),
         ("check_data", "done"),
+        ("verify_journal", "done"),
     ]
 
 

@@ -75,8 +75,9 @@ TABLES = {
     """,
     "admin.admin_actions": """
         id:bigint admin_id:bigint action:text target_type:text? target_id:bigint? payload:jsonb?
-        created_at:timestamptz=now() seq:bigint=0 hash:text='' admin_name:text? admin_role:text='' contractors:bigint[]='{}'
-        details_id:bigint? details_hash:text? part_of_id:bigint? address:inet? request_id:uuid?
+        created_at:timestamptz=now() seq:bigint=0 hash:text='' admin_name:text? admin_role:text=''
+        contractors:bigint[]='{}' details_id:bigint? details_hash:text? part_of_id:bigint? address:inet?
+        request_id:uuid?
     """,
     "admin.action_details": "id:bigint salt:uuid?=gen_random_uuid() personal:jsonb?",
     "admin.notes": "id:bigint contractor_id:bigint author_id:bigint text:text? created_at:timestamptz=now()",

@@ -12,7 +12,7 @@ CATALOGUE = """
     SELECT array_agg(line ORDER BY line) FROM (
         SELECT concat_ws(' ', attrelid::regclass, attname, atttypid::regtype, attnotnull, attidentity) AS line
         FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
-        WHERE relnamespace = ANY(%(ours)s::regnamespace[]) AND attnum > 0
+        WHERE relnamespace = ANY(%(ours)s::regnamespace[]) AND attnum > 0 AND NOT attisdropped
         UNION ALL
         SELECT concat_ws(' ', conrelid::regclass, conname, pg_get_constraintdef(oid))
         FROM pg_constraint WHERE connamespace = ANY(%(ours)s::regnamespace[])
