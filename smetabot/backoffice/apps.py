@@ -11,4 +11,5 @@ class BackofficeConfig(AdminConfig):
     def ready(self) -> None:
         # Before the apps' own pages: contractors come first in the menu.
         import_module("smetabot.backoffice.contractors")
+        import_module("smetabot.backoffice.notes")
         super().ready()

@@ -5,13 +5,14 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import ValidationError
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, Model, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html_join
 
 from adminlog.columns import coloured, column, label, link
+from adminlog.lists import Section
 from adminlog.pages import BaseAdmin
 from adminlog.search import matching
 from billing.admin import STATUS_COLOURS
@@ -19,6 +20,7 @@ from billing.limits import Features, effective_plan
 from billing.models import Gift, Plan, Subscription
 from core.models import Channel, Contractor, Invite
 from referrals.models import ReferralLink
+from smetabot.backoffice.notes import notes_on
 
 PLAN = label("plan_code", "plan", PRO="info", BUSINESS="primary")
 
@@ -146,6 +148,9 @@ class ContractorAdmin(BaseAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Contractor]:
         return at_a_glance(super().get_queryset(request), at=timezone.now())
+
+    def get_sections(self, request: HttpRequest, obj: Model) -> list[Section]:
+        return [*notes_on(request, obj.pk), *super().get_sections(request, obj)]
 
     def found_by(self, word: str) -> Q:
         channels = Channel.objects.filter(matching(Channel, ["tg_chat_id", "title", "username"], word))

@@ -164,7 +164,7 @@ def test_a_section_leads_to_the_whole_list_and_to_that_list_only(anna):
     ChannelFactory.create_batch(11, contractor=contractor)
     ChannelFactory()
 
-    [channels, *rest] = anna.get(page(contractor)).context["sections"]
+    [_, channels, *_] = anna.get(page(contractor)).context["sections"]
 
     assert len(channels.result_list) == 10
     whole = anna.get(channels.whole_url).context["cl"]
