@@ -32,16 +32,20 @@ def test_database_url(db: None) -> str:
 
 @pytest.fixture
 def manage(test_database_url: str) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
-    """Starts `manage.py …` as a process of its own on the test database; what the test leaves running is killed."""
+    """Starts `manage.py …` as a process of its own on the test database, at a terminal if one is given; what the test
+    leaves running is killed."""
     started = []
 
-    def start(*args: str, **variables: str) -> "subprocess.Popen[str]":
+    def start(*args: str, terminal: int | None = None, **variables: str) -> "subprocess.Popen[str]":
         process = subprocess.Popen(
             [sys.executable, "manage.py", *args],
             cwd=settings.BASE_DIR,
             env=os.environ | {"DATABASE_URL": test_database_url, "DEBUG": "1"} | variables,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdin=terminal or subprocess.DEVNULL,
+            stdout=terminal or subprocess.PIPE,
+            stderr=terminal or subprocess.PIPE,
+            # Not at the terminal that the tests run at.
+            start_new_session=True,
             text=True,
         )
         started.append(process)

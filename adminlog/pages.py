@@ -29,8 +29,8 @@ logger = logging.getLogger(__name__)
 
 
 def all_or_nothing(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """A POST is one transaction with its journal, and what the database refuses becomes a message to the member of
-    staff: triggers and deferred constraints speak only there, and the bot writes at the same time."""
+    """A POST is one transaction with its journal, and what an act or the database refuses becomes a message to the
+    member of staff: triggers and deferred constraints speak only there, and the bot writes at the same time."""
 
     @wraps(view)
     def wrapper(self: "BaseAdmin", request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -39,13 +39,22 @@ def all_or_nothing(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespo
         try:
             with transaction.atomic():
                 return view(self, request, *args, **kwargs)
+        except ValidationError as error:
+            refusal = " ".join(error.messages)
         except DatabaseError as error:
             logger.warning("%s refused by the database", request.path, exc_info=True)
-            reason = str(error).partition("\n")[0]
-            self.message_user(request, f"Nothing was saved. The database says: {reason}", messages.ERROR)
-            return HttpResponseRedirect(request.get_full_path())
+            refusal = f"The database says: {told_by(error)}"
+        self.message_user(request, f"Nothing was saved. {refusal}", messages.ERROR)
+        return HttpResponseRedirect(request.get_full_path())
 
     return wrapper
+
+
+def told_by(error: DatabaseError) -> str:
+    """What PostgreSQL said, with what it says to do about it."""
+    said = getattr(error.__cause__, "diag", None)
+    lines = [said.message_primary, said.message_hint] if said else []
+    return ". ".join(filter(None, lines)) or str(error)
 
 
 class BaseAdmin(ModelAdmin):
@@ -104,7 +113,7 @@ class BaseAdmin(ModelAdmin):
         if obj is None or request.method != "POST":
             return obj
         # Held until the commit: what a form is compared with, and the journal's "before".
-        return self.get_queryset(request).select_for_update(no_key=True).filter(pk=obj.pk).first()
+        return self.get_queryset(request).select_for_update(no_key=True, of=["self"]).filter(pk=obj.pk).first()
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> type[ModelForm]:
         form = super().get_form(request, obj, change=change, **kwargs)
@@ -176,7 +185,16 @@ class BaseAdmin(ModelAdmin):
         for relation in map(self.opts.get_field, self.sections):
             model_admin = self.admin_site.get_model_admin(relation.related_model)
             if model_admin.has_view_permission(request):
-                sections.append(Section(request, parent=obj, relation=relation, model_admin=model_admin))
+                sections.append(
+                    Section(
+                        request,
+                        heading=relation.get_accessor_name().replace("_", " "),
+                        model_admin=model_admin,
+                        by=relation.field.name,
+                        key=obj.pk,
+                        whole_by=f"{relation.field.name}__id__exact",
+                    )
+                )
         return sections
 
     def save_model(self, request: HttpRequest, obj: Model, form: ModelForm, change: bool) -> None:

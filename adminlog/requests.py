@@ -11,7 +11,7 @@ from django.contrib.auth.signals import user_logged_in
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_ipv46_address
 from django.dispatch import receiver
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
 
 
@@ -42,6 +42,7 @@ def address_of(request: HttpRequest) -> str | None:
     return address
 
 
+METHODS = ["GET", "HEAD", "POST"]
 Handler = Callable[[HttpRequest], HttpResponseBase]
 
 
@@ -57,6 +58,17 @@ def origin_middleware(get_response: Handler) -> Handler:
             _current.reset(token)
         response.headers["X-Request-ID"] = str(origin.request_id)
         return response
+
+    return middleware
+
+
+def method_middleware(get_response: Handler) -> Handler:
+    """Pages ask whether a request is a POST, and take any other for a look at them."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        if request.method not in METHODS:
+            return HttpResponseNotAllowed(METHODS)
+        return get_response(request)
 
     return middleware
 

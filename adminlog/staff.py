@@ -1,12 +1,15 @@
 """Who the staff are."""
 
 import secrets
+from dataclasses import dataclass
+from typing import Any
 
 from axes.utils import reset as lift_lock_out
 from django.apps.registry import Apps
 from django.apps.registry import apps as installed_apps
-from django.contrib.auth import get_user_model
+from django.contrib.auth import SESSION_KEY, get_user_model
 from django.contrib.auth.password_validation import validate_password
+from django.contrib.sessions.models import Session
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
@@ -41,27 +44,73 @@ def add(
     return admin_user, password
 
 
+@dataclass(frozen=True)
+class Reset:
+    """What it came to. A password that was made up is kept nowhere else."""
+
+    password_changed: bool
+    made_up: str | None
+    second_factor_removed: bool
+    failures_forgotten: bool
+
+    def __str__(self) -> str:
+        told = ["The password is the new one." if self.password_changed else "The password stays."]
+        if self.made_up:
+            told = [f"The new password is {self.made_up} (shown only now)."]
+        told += ["The second factor is removed." if self.second_factor_removed else "No second factor is removed."]
+        told += ["Failed logins are forgotten." if self.failures_forgotten else "There were no failed logins."]
+        return " ".join([*told, "All sessions have ended."])
+
+
+def refusal_to_reset(admin_user: AdminUser, *, by: AdminUser) -> str | None:
+    if admin_user.login is None:
+        return f"{admin_user} has no login, so there is nothing to reset."
+    if admin_user == by:
+        return "Nobody resets themselves. Change your password on the page for it."
+    return None
+
+
 @transaction.atomic
 def reset_access(
-    admin_user: AdminUser, *, by: AdminUser, password: str | None = None, reason: str | None = None
-) -> str:
-    """Let somebody in again who lost password or phone: a new password, which is returned and ends all sessions, no
-    second factor until they set one up, no lock-out.
+    admin_user: AdminUser,
+    *,
+    by: AdminUser,
+    password: str | None = None,
+    keep_password: bool = False,
+    keep_second_factor: bool = False,
+    reason: str | None = None,
+) -> Reset:
+    """Let somebody in again who lost password or phone: the given password or a random one, no second factor until they
+    set one up, no lock-out, no session that is still open somewhere.
 
-    ValidationError when they have no login, or the given password is too weak.
+    ValidationError when they have no login or are who asks, or the given password is too weak.
     """
-    login = admin_user.login
-    if login is None:
-        raise ValidationError("There is no login to reset.", code="no_login")
+    if refusal := refusal_to_reset(admin_user, by=by):
+        raise ValidationError(refusal, code="not_to_be_reset")
+    login: Any = admin_user.login
+    second_factor.hold(login)
+    made_up = None if password or keep_password else secrets.token_urlsafe(12)
     if password:
         validate_password(password, login)
-    password = password or secrets.token_urlsafe(12)
-    login.set_password(password)
-    login.save(update_fields=["password"])
-    second_factor.remove(login)
-    lift_lock_out(username=login.get_username())
-    journal.record(journal.Act("admin_user.reset", admin_user), by=by, reason=reason)
-    return password
+    if not keep_password:
+        login.set_password(password or made_up)
+        login.save(update_fields=["password"])
+    removed = not keep_second_factor and second_factor.is_set_up_for(login)
+    if not keep_second_factor:
+        second_factor.remove(login)
+    forgotten = bool(lift_lock_out(username=login.get_username()))
+    end_sessions(login)
+    facts = {"password": not keep_password, "second_factor": removed, "failed_logins": forgotten}
+    journal.record(journal.Act("admin_user.reset", admin_user, facts=facts), by=by, reason=reason)
+    return Reset(not keep_password, made_up, removed, forgotten)
+
+
+def end_sessions(login: Any) -> None:
+    """A new password ends them as well. A kept one does not, and whoever found the lost phone would set up their own
+    second factor in a session that is open on it."""
+    for session in Session.objects.all():
+        if session.get_decoded().get(SESSION_KEY) == str(login.pk):
+            session.delete()
 
 
 def ensure_system_actor(*, using: str, apps: Apps = installed_apps, **kwargs: object) -> None:

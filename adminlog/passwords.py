@@ -1,0 +1,46 @@
+import argparse
+import sys
+from collections.abc import Callable
+from getpass import getpass
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
+
+from adminlog.jobs import require_migrated_database
+
+
+class PasswordCommand(BaseCommand):
+    """A command that gives somebody a password. What it refuses it refuses in one line, with exit 2."""
+
+    # Does it, and returns what to say.
+    run: Callable[..., str]
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        return super().create_parser(prog_name, subcommand, usage=argparse.SUPPRESS, **kwargs)
+
+    def handle(self, **options: Any) -> None:
+        require_migrated_database()
+        try:
+            with transaction.atomic():
+                said = self.run(**options)
+                # Before the commit: a password that nobody saw would be worse than one that opens nothing.
+                self.stdout.write(said)
+                self.stdout.flush()
+        except ValidationError as error:
+            raise CommandError(" ".join(error.messages), returncode=2) from error
+
+
+def ask() -> str | None:
+    """Asked for at a terminal, twice. None when it is left to us, or when nobody sits there."""
+    if not sys.stdin.isatty():
+        return None
+    try:
+        password = getpass("Password (leave it empty to have one made up): ")
+        again = getpass("The same again: ") if password else ""
+    except (EOFError, KeyboardInterrupt) as error:
+        raise CommandError("Nothing was done.", returncode=2) from error
+    if password != again:
+        raise CommandError("These are two passwords. Nothing was done.", returncode=2)
+    return password or None
