@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from django.urls import reverse_lazy
 
 from smetabot.postgres import embedded
 
@@ -156,14 +157,25 @@ if PRODUCTION:
 
 # Of whom a second factor is required at the login.
 SECOND_FACTOR = read("SECOND_FACTOR", roles, default=ROLES if PRODUCTION else [])
+OTP_TOTP_ISSUER = "SmetaBot"
+# No script of a page reads it.
+CSRF_COOKIE_HTTPONLY = True
 # A session ends when nothing was asked of it for so long.
 SESSION_COOKIE_AGE = 60 * read("SESSION_IDLE_MINUTES", minutes, default=60)
 # Repeated failures lock a name out at the address that they come from, so that nobody can lock out a member of staff
 # from elsewhere.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_HANDLER = "adminlog.logins.LockOutHandler"
+AXES_LOCKOUT_CALLABLE = "smetabot.backoffice.login.locked_out"
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_RESET_ON_SUCCESS = True
+# What axes is not to keep of the forms that failed.
+AXES_SENSITIVE_PARAMETERS = [
+    *["username", "ip_address", "csrfmiddlewaretoken", "next"],
+    *["code", "old_password", "new_password1", "new_password2"],
+]
 AXES_CLIENT_IP_CALLABLE = "adminlog.requests.address_of"
 # Its place is our journal.
 AXES_DISABLE_ACCESS_LOG = True
@@ -189,6 +201,7 @@ CONTENT_SECURITY_POLICY = {
 INSTALLED_APPS = [
     "smetabot.apps.SmetabotConfig",
     "unfold.apps.BasicAppConfig",
+    "unfold.contrib.filters",
     "smetabot.backoffice.apps.BackofficeConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -210,9 +223,13 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    # Of what comes from below nothing is kept, a refusal neither: Django's admin leaves out some of its pages.
+    "django.views.decorators.cache.never_cache",
     "adminlog.requests.origin_middleware",
+    "adminlog.requests.method_middleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -220,13 +237,14 @@ MIDDLEWARE = [
     "django_otp.middleware.OTPMiddleware",
     "adminlog.requests.session_middleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
 
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
+        # To Django, backoffice is django.contrib.admin, and lies where that does.
+        "DIRS": [BASE_DIR / "smetabot" / "backoffice" / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -281,6 +299,7 @@ CRONJOBS = [
     ("15 * * * *", "django.core.management.call_command", ["apply_gifts"]),
     ("20 * * * *", "django.core.management.call_command", ["aggregate_stats"]),
     ("22 * * * *", "django.core.management.call_command", ["check_data"]),
+    ("30 3 * * *", "django.core.management.call_command", ["verify_journal"]),
 ]
 
 LOGGING = {
@@ -300,4 +319,10 @@ UNFOLD = {
     "SITE_URL": None,
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
+    "ACCOUNT": {
+        "navigation": [
+            {"title": "Change password", "link": reverse_lazy("admin:password_change")},
+            {"title": "Second factor", "link": reverse_lazy("admin:second_factor")},
+        ]
+    },
 }

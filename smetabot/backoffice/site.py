@@ -1,50 +1,97 @@
+from collections.abc import Callable
 from typing import Any
 
 from django.apps import apps
 from django.contrib import messages
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import InvalidPage
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from unfold.forms import AuthenticationForm
+from django.shortcuts import redirect
+from django.urls import path
+from django.views import View
+from django.views.decorators.debug import sensitive_post_parameters
 from unfold.sites import UnfoldAdminSite
 
+from adminlog import second_factor
 from adminlog.pages import BaseAdmin
 from adminlog.roles import member_of_staff
-
-NOT_STAFF = "This login belongs to no active member of staff. An owner can make it one or switch it on again."
-
-
-class LoginForm(AuthenticationForm):
-    def confirm_login_allowed(self, user: Any) -> None:
-        super().confirm_login_allowed(user)
-        if not member_of_staff(user):
-            raise ValidationError(NOT_STAFF, code="not_staff")
+from smetabot.backoffice import login
 
 
 class ParentChoices(AutocompleteJsonView):
     model_admin: BaseAdmin
+
+    def process_request(self, request: HttpRequest) -> Any:
+        found = super().process_request(request)  # type: ignore[misc]
+        if not found[2].concrete:
+            # Django offers the rows of what points here, too, and breaks on them.
+            raise PermissionDenied
+        return found
 
     def serialize_result(self, obj: Model, to_field_name: str) -> dict[str, str]:
         return {"id": str(getattr(obj, to_field_name)), "text": self.model_admin.as_choice(obj)}
 
 
 class BackofficeSite(UnfoldAdminSite):
-    """Open to logins with an active row among the staff, and to no other, superuser or not."""
+    """Open to logins with an active row among the staff, superuser or not, who showed the second factor that their role
+    requires; to no other."""
 
-    login_form = LoginForm
     index_title = "Back office"
 
     def has_permission(self, request: HttpRequest) -> bool:
-        return super().has_permission(request) and member_of_staff(request.user) is not None
+        return (
+            super().has_permission(request)
+            and member_of_staff(request.user) is not None
+            and not self.lacks_second_factor(request)
+        )
 
-    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        if request.method == "GET" and request.user.is_authenticated and not self.has_permission(request):
-            messages.error(request, NOT_STAFF)
-        return super().login(request, extra_context)
+    def lacks_second_factor(self, request: HttpRequest) -> bool:
+        admin_user = member_of_staff(request.user)
+        return (
+            admin_user is not None and second_factor.is_required_of(admin_user) and not request.user.is_verified()  # type: ignore[union-attr]
+        )
+
+    def get_urls(self) -> list[Any]:
+        own: dict[str, tuple[type[View], str]] = {
+            "second-factor/": (login.OwnSecondFactor, "second_factor"),
+            "second-factor/set-up/": (login.OwnSetUp, "second_factor_set_up"),
+            "second-factor/backup-codes/": (login.BackupCodes, "backup_codes"),
+        }
+        steps: dict[str, tuple[type[View], str]] = {
+            "login/code/": (login.CodeStep, "login_code"),
+            "login/set-up/": (login.SetUpStep, "login_set_up"),
+        }
+        return [
+            *(path(route, self.page(view), name=name) for route, (view, name) in steps.items()),
+            *(path(route, self.admin_view(self.page(view)), name=name) for route, (view, name) in own.items()),
+            *super().get_urls(),
+        ]
+
+    def page(self, view: type[View]) -> Callable[[HttpRequest], HttpResponseBase]:
+        @sensitive_post_parameters()
+        def show(request: HttpRequest) -> HttpResponseBase:
+            request.current_app = self.name
+            return view.as_view(extra_context=self.each_context(request))(request)
+
+        return show
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:
+        if request.method != "POST" and self.has_permission(request):
+            return redirect("admin:index")
+        if request.method != "POST" and request.user.is_authenticated:
+            needed = self.lacks_second_factor(request)
+            messages.error(request, login.SECOND_FACTOR_NEEDED if needed else login.NOT_STAFF)
+        return self.page(login.PasswordStep)(request)
+
+    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:
+        return self.page(login.Farewell)(request)
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:
+        return self.page(login.OwnPassword)(request)
 
     def autocomplete_view(self, request: HttpRequest) -> HttpResponseBase:
         return ParentChoices.as_view(admin_site=self)(request)

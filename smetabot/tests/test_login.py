@@ -2,13 +2,14 @@
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client as Browser
 from django.urls import reverse
 
 from adminlog.factories import AdminUserFactory
 from adminlog.models import AdminUser
 from adminlog.tests.staff import browser
-from smetabot.backoffice.site import NOT_STAFF
+from smetabot.backoffice.login import NOT_STAFF
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "correct horse battery"
@@ -92,6 +93,21 @@ def test_a_login_that_belongs_to_no_active_member_of_staff_is_refused_and_says_w
 def test_a_wrong_password_does_not_tell_who_is_staff(login):
     response = Browser().post(reverse("admin:login"), {"username": "anna", "password": "wrong"})
     assert NOT_STAFF not in response.content.decode()
+
+
+def test_who_cannot_be_written_down_is_not_let_in(login):
+    AdminUserFactory(login=login)
+    with connection.cursor() as cursor:
+        cursor.execute("""
+            CREATE FUNCTION pg_temp.refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''disk full''; END';
+            CREATE TRIGGER refuse BEFORE INSERT ON admin.admin_actions EXECUTE FUNCTION pg_temp.refuse();
+        """)
+    client = Browser(raise_request_exception=False)
+    response = client.post(reverse("admin:login"), {"username": "anna", "password": PASSWORD})
+    assert response.status_code == 500
+    assert client.get(reverse("admin:index")).status_code == 302
+    login.refresh_from_db()
+    assert login.last_login is None
 
 
 def test_logins_and_groups_have_no_page_of_their_own():
