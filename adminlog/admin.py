@@ -241,5 +241,5 @@ class JobRunAdmin(BaseAdmin):
     @admin.display
     def result(self, run: JobRun) -> str:
         return (run.error or "").partition("\n")[0][:200] or ", ".join(
-            f"{name} {count}" for name, count in (run.counts or {}).items()
+            f"{name} {count}" for name, count in (run.counts or {}).items() if isinstance(count, int)
         )

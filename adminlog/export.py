@@ -27,7 +27,7 @@ def pieces(acts: QuerySet[AdminAction]) -> Iterator[str]:
     writer = csv.writer(file)
     writer.writerow(COLUMNS)
     for act in acts.select_related("details").iterator():
-        writer.writerow(cells(act))
+        writer.writerow(map(bare, cells(act)))
         if file.tell() > PIECE:
             yield file.getvalue()
             file.seek(0)
@@ -46,3 +46,11 @@ def cells(act: AdminAction) -> list[Any]:
 
 def as_text(values: dict[str, Any]) -> str:
     return json.dumps(values, ensure_ascii=False) if values else ""
+
+
+def bare(cell: Any) -> Any:
+    """What some programs take for a formula's beginning, too, and defusedcsv does not."""
+    if not isinstance(cell, str):
+        return cell
+    cell = cell.lstrip()
+    return f"'{cell}" if cell.startswith(("＝", "＋", "－", "＠")) else cell

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from django.templatetags.static import static
 from django.urls import reverse_lazy
 
 from smetabot.postgres import embedded
@@ -243,8 +244,6 @@ MIDDLEWARE = [
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        # To Django, backoffice is django.contrib.admin, and lies where that does.
-        "DIRS": [BASE_DIR / "smetabot" / "backoffice" / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -317,6 +316,9 @@ UNFOLD = {
     "SITE_HEADER": "SmetaBot",
     "SITE_SYMBOL": "architecture",
     "SITE_URL": None,
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("smetabot/favicon.svg")},
+    ],
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
     "ACCOUNT": {

@@ -211,12 +211,19 @@ def test_an_export_of_all_that_is_filtered_goes_past_the_page(anna):
     assert len(rows(export(anna, action="a"))) == 60
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@"])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "＝", "＋", "－", "＠"])
 def test_no_formula_leaves_the_house(anna, start):
     details = ActionDetailsFactory(personal={"reason": f"{start}cmd|' /C calc'!A0"})
     act = AdminActionFactory(action=f"{start}1+1", details=details)
     [row] = rows(export(anna, act.pk))
     assert (row["act"][:2], row["reason"][:2]) == (f"'{start}", f"'{start}")
+
+
+@pytest.mark.parametrize("blank", ["\t", "\r", "\n", " ", "\u00a0"])
+def test_nothing_blank_hides_a_formula(anna, blank):
+    details = ActionDetailsFactory(personal={"reason": f"{blank}=1+1"})
+    [row] = rows(export(anna, AdminActionFactory(details=details).pk))
+    assert row["reason"] == "'=1+1"
 
 
 def test_an_export_is_an_act_that_is_not_in_it(anna):

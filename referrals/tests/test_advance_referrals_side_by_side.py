@@ -270,7 +270,8 @@ def test_a_deadlock_with_plain_sql_is_tried_again(manage, colleague, wait_for_lo
     for referrer in (first, second):
         ReferralFactory.create_batch(3, referrer=referrer, channels=2)
     execute(colleague, "UPDATE referrals.referral_cycles SET state = state WHERE referrer_id = %s", second.pk)
-    run = manage("advance_referrals", "--json")
+    # Longer than it takes to close the circle, on a busy machine too.
+    run = manage("advance_referrals", "--json", PGOPTIONS="-c deadlock_timeout=1700")
     wait_for_lock()
     # The run holds it: whoever waited first, the run, is sent back by PostgreSQL.
     execute(colleague, "UPDATE core.contractors SET full_name = 'x' WHERE id = %s", first.pk)
