@@ -222,10 +222,11 @@ def test_a_lost_connection_is_made_again(manage, colleague, wait_for_lock):
 def test_a_deadlock_with_the_bot_is_tried_again(manage, colleague, wait_for_lock):
     first, second = GiftFactory.create_batch(2)
     pay(colleague, second.contractor)
-    # Longer than it takes to close the circle, on a busy machine too.
+    # The run looks for a deadlock first, and not before the circle is closed, on a busy machine too.
+    colleague.cursor().execute("SET deadlock_timeout = '30s'")
     run = manage("apply_gifts", "--json", PGOPTIONS="-c deadlock_timeout=1700")
     wait_for_lock()
-    pay(colleague, first.contractor)  # the run holds it: whoever waited first, the run, is sent back by PostgreSQL
+    pay(colleague, first.contractor)  # the run holds it, and is sent back by PostgreSQL
     time.sleep(0.5)  # as above
     colleague.rollback()
     assert counts(run)["applied"] == 2

@@ -270,10 +270,11 @@ def test_a_deadlock_with_plain_sql_is_tried_again(manage, colleague, wait_for_lo
     for referrer in (first, second):
         ReferralFactory.create_batch(3, referrer=referrer, channels=2)
     execute(colleague, "UPDATE referrals.referral_cycles SET state = state WHERE referrer_id = %s", second.pk)
-    # Longer than it takes to close the circle, on a busy machine too.
+    # The run looks for a deadlock first, and not before the circle is closed, on a busy machine too.
+    execute(colleague, "SET deadlock_timeout = '30s'")
     run = manage("advance_referrals", "--json", PGOPTIONS="-c deadlock_timeout=1700")
     wait_for_lock()
-    # The run holds it: whoever waited first, the run, is sent back by PostgreSQL.
+    # The run holds it, and is sent back by PostgreSQL.
     execute(colleague, "UPDATE core.contractors SET full_name = 'x' WHERE id = %s", first.pk)
     time.sleep(0.5)  # as above
     colleague.rollback()
