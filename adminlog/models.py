@@ -96,7 +96,7 @@ class AdminAction(models.Model):
     class Meta:
         db_table = 'admin"."admin_actions'
         verbose_name = "journal entry"
-        verbose_name_plural = "journal"
+        verbose_name_plural = "journal entries"
         permissions = [("export_adminaction", "Can export the journal")]
         indexes = [
             # The history of a row, and the filter by kind of target.

@@ -49,7 +49,7 @@ class Migration(migrations.Migration):
             options={
                 "permissions": [("export_adminaction", "Can export the journal")],
                 "verbose_name": "journal entry",
-                "verbose_name_plural": "journal",
+                "verbose_name_plural": "journal entries",
             },
         ),
         migrations.AlterField(
