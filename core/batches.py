@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 
 from adminlog.jobs import JobCommand, positive
 from core.models import Contractor
-from core.operations import set_patience
+from smetabot.postgres.locks import set_patience
 from smetabot.postgres.retry import retry_transient
 
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from django.core.exceptions import ValidationError
-from django.db import OperationalError, connection, transaction
-from psycopg.errors import LockNotAvailable
+from django.db import OperationalError, transaction
 
 from core.models import Contractor
+from smetabot.postgres.locks import BUSY, is_busy, set_patience
 
 
 @contextmanager
@@ -18,10 +18,8 @@ def staff_operation() -> Iterator[None]:
             set_patience("5s")
             yield
     except OperationalError as error:
-        if isinstance(error.__cause__, LockNotAvailable):
-            raise ValidationError(
-                "Somebody else is changing this at the moment. Nothing was done; try again.", code="busy"
-            ) from error
+        if is_busy(error):
+            raise ValidationError(BUSY, code="busy") from error
         raise
 
 
@@ -33,10 +31,3 @@ def lock(*contractors: int) -> list[Contractor]:
             "There is no contractor %(contractor)s.", code="not_found", params={"contractor": min(missing)}
         )
     return found
-
-
-def set_patience(patience: str) -> None:
-    """How long this transaction waits for any lock: a webhook holds a row for milliseconds, and one that hangs must
-    hang nobody else."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [patience])

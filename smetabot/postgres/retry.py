@@ -1,6 +1,7 @@
 import tenacity
 from django.db import InterfaceError, OperationalError, connection
-from psycopg.errors import LockNotAvailable
+
+from smetabot.postgres.locks import is_busy
 
 
 def _drop_lost_connection(state: tenacity.RetryCallState) -> None:
@@ -12,7 +13,7 @@ def _drop_lost_connection(state: tenacity.RetryCallState) -> None:
 def _is_transient(error: BaseException) -> bool:
     """A deadlock, a lost connection: worth another try, unless a transaction around us went too. Who ran out of
     patience with a lock has waited long enough."""
-    if isinstance(error.__cause__, LockNotAvailable):
+    if is_busy(error):
         return False
     return isinstance(error, OperationalError | InterfaceError) and not connection.needs_rollback
 
