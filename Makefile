@@ -12,7 +12,7 @@ run: .venv/.running  ## the back office: database, hourly jobs, admin on http://
 	@$(MANAGE) runserver --noreload --skip-checks $(PORT)
 
 test: .venv/.developing
-	@DEBUG=1 $(PYTHON) -m pytest -n 2
+	@DEBUG=1 $(PYTHON) -m pytest -n 2 --dist worksteal
 
 check: .venv/.developing
 	@$(PYTHON) -m ruff check .

@@ -1,3 +1,6 @@
+import json
+from typing import Any
+
 from django.db import models
 
 
@@ -15,3 +18,14 @@ class LongNameIndex(models.Index):
     """An index under a name that another program chose: PostgreSQL takes 63 characters, Django stops at 30."""
 
     max_name_length = 63
+
+
+class AnyJSON(json.JSONDecoder):
+    """What Python cannot read of that which jsonb stores, such as numbers of 5,000 digits, stays text: one such row
+    must not take the whole list away."""
+
+    def decode(self, text: str, *args: Any) -> Any:
+        try:
+            return super().decode(text, *args)
+        except (ValueError, RecursionError):
+            return text

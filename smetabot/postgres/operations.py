@@ -10,12 +10,16 @@ class DatabaseOperations(operations.DatabaseOperations):
 
     def sql_flush(self, style, tables, *, reset_sequences=False, allow_cascade=False):
         """Empty append-only tables too: only a superuser may set replica, so tests can flush and the product cannot."""
-        truncate = super().sql_flush(style, tables, reset_sequences=reset_sequences, allow_cascade=allow_cascade)
-        if not truncate:
+        if not tables:
             return []
+        if reset_sequences:
+            empty = super().sql_flush(style, tables, reset_sequences=True, allow_cascade=allow_cascade)
+        else:
+            # After each test with transactions: to delete its few rows is done sooner than to truncate forty tables.
+            empty = [f"DELETE FROM {self.quote_name(table)};" for table in tables]
         # SET LOCAL outlives a savepoint: without the second one the rest of an outer transaction had no foreign keys.
         return [
             "SET LOCAL session_replication_role = replica;",
-            *truncate,
+            *empty,
             "SET LOCAL session_replication_role = DEFAULT;",
         ]
