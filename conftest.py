@@ -67,6 +67,18 @@ def colleague(db: None) -> Iterator[BaseDatabaseWrapper]:
 
 
 @pytest.fixture
+def held_journal(colleague: BaseDatabaseWrapper) -> Iterator[None]:
+    """Somebody else writes in the journal and does not end, and nobody is patient. For a test with transactions."""
+    patience = "ALTER FUNCTION admin.chain_action() SET lock_timeout = '{}'"
+    with connection.cursor() as ours, colleague.cursor() as theirs:
+        ours.execute(patience.format("50ms"))
+        theirs.execute("INSERT INTO admin.admin_actions (admin_id, action) SELECT min(id), 'x' FROM admin.admin_users")
+        yield
+        colleague.rollback()
+        ours.execute(patience.format("5s"))
+
+
+@pytest.fixture
 def wait_for_lock(db: None) -> Callable[[], int]:
     """Returns once somebody in the test database waits for a lock: that backend's process id."""
 

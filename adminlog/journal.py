@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db.models import CharField, Field, Model, Q, TextField
+from django.db import connection
+from django.db.models import BooleanField, DateField, DecimalField, Field, ForeignKey, IntegerField, Model, Q
 from django.utils.text import camel_case_to_spaces
 
 from adminlog import requests
@@ -42,15 +43,18 @@ def record(act: Act, *, by: AdminUser, reason: str | None = None) -> AdminAction
 
 
 def record_bulk(head: Act, acts: Sequence[Act], *, by: AdminUser, reason: str | None = None) -> AdminAction:
-    """Write an act on many rows: a head row, and one row for each that names the head."""
+    """Write an act on many rows: a head row, and one row for each that names the head. All tell the reason, since each
+    is of another timeline."""
     part_of = record(head, by=by, reason=reason)
-    write(acts, by=by, part_of=part_of)
+    write(acts, by=by, reason=reason, part_of=part_of)
     return part_of
 
 
 def write(
     acts: Iterable[Act], *, by: AdminUser, reason: str | None = None, part_of: AdminAction | None = None
 ) -> list[AdminAction]:
+    # Deferred foreign keys would wait for the bot's locks at the commit, and everybody who writes here for them.
+    connection.check_constraints()
     told = [split(act, reason) for act in acts]
     details = iter(
         ActionDetails.objects.bulk_create(ActionDetails(personal=personal) for _, _, personal in told if personal)
@@ -93,11 +97,14 @@ def storable(values: Values) -> dict[str, Any]:
     return json.loads(without_nul, parse_constant=str)
 
 
+PLAIN = (BooleanField, DateField, DecimalField, ForeignKey, IntegerField)
+
+
 def is_personal(target: Model | None, name: str) -> bool:
-    """Names, @usernames and all free text are text without choices; what is no column may be anything."""
+    """Of text only what is chosen from a list is plain: all other may be a name, and what is no column anything."""
     column = columns_of(target).get(name)
-    is_free_text = isinstance(column, CharField | TextField) and not column.choices
-    return column is None or is_free_text or name.startswith("tg_")
+    is_plain = isinstance(column, PLAIN) or (column is not None and bool(column.choices))
+    return not is_plain or name.startswith("tg_")
 
 
 def columns_of(target: Model | type[Model] | None) -> dict[str, "Field[Any, Any]"]:
@@ -116,6 +123,6 @@ def noun(model: type[Model]) -> str:
 def erase(*, contractor: int) -> int:
     """Empty what the journal tells of a person beside its chain, which holds without it. Returns how many acts."""
     acts = AdminAction.objects.filter(contractors__contains=[contractor])
-    # The reason for an act on many stands with its head.
+    # The head of an act on many tells the reason too.
     told = Q(adminaction__in=acts) | Q(adminaction__in=acts.values("part_of"))
     return ActionDetails.objects.filter(told, personal__isnull=False).update(salt=None, personal=None)

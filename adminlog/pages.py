@@ -1,7 +1,7 @@
 """What every page of the admin stands on."""
 
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import wraps
 from operator import attrgetter
 from typing import Any, ClassVar
@@ -24,6 +24,7 @@ from adminlog.forms import FiniteDecimalField, ParentSelect, RowForm, StorableJS
 from adminlog.lists import BoundedPaginator, PageFirstChangeList, Section
 from adminlog.models import AdminAction, AdminUser
 from adminlog.search import matching, words
+from smetabot.postgres.locks import BUSY, is_busy, set_patience
 
 logger = logging.getLogger(__name__)
 
@@ -38,10 +39,14 @@ def all_or_nothing(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespo
             return view(self, request, *args, **kwargs)
         try:
             with transaction.atomic():
+                set_patience("5s")
                 return view(self, request, *args, **kwargs)
         except ValidationError as error:
             refusal = " ".join(error.messages)
         except DatabaseError as error:
+            if is_busy(error):
+                self.message_user(request, BUSY, messages.ERROR)
+                return HttpResponseRedirect(request.get_full_path())
             logger.warning("%s refused by the database", request.path, exc_info=True)
             refusal = f"The database says: {told_by(error)}"
         self.message_user(request, f"Nothing was saved. {refusal}", messages.ERROR)
@@ -219,15 +224,25 @@ class BaseAdmin(ModelAdmin):
             journal.record(self.act(obj, "changed", **message), by=self.actor(request))
 
     def log_deletions(self, request: HttpRequest, queryset: Collection[Model]) -> None:
-        # Django tells of a deletion before it deletes: the rows are locked here, since the journal comes last.
-        rows = self.model._default_manager.filter(pk__in=[obj.pk for obj in queryset])
-        rows = rows.order_by("pk").select_for_update()
-        acts = [self.act(obj, "deleted", before=journal.values(obj)) for obj in rows]
-        if len(acts) == 1:
-            journal.record(acts[0], by=self.actor(request))
-        else:
-            head = journal.Act(f"{journal.noun(self.model)}.deleted", facts={"rows": len(acts)})
-            journal.record_bulk(head, acts, by=self.actor(request))
+        """Nothing: Django tells of a deletion before it deletes, and the journal comes last."""
+
+    def delete_model(self, request: HttpRequest, obj: Model) -> None:
+        [act] = self.delete_rows([obj.pk])
+        journal.record(act, by=self.actor(request))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        acts = self.delete_rows(queryset.values_list("pk", flat=True))
+        head = journal.Act(f"{journal.noun(self.model)}.deleted", facts={"rows": len(acts)})
+        journal.record_bulk(head, acts, by=self.actor(request))
+
+    def delete_rows(self, keys: Iterable[Any]) -> list[journal.Act]:
+        """Those that are told of are those that are deleted: by a filter they would be looked for twice."""
+        rows = self.model._default_manager.filter(pk__in=list(keys))
+        acts = [self.act(row, "deleted", before=journal.values(row)) for row in rows.order_by("pk").select_for_update()]
+        if not acts:
+            raise ValidationError("Somebody else has deleted this meanwhile.", code="gone")
+        self.model._default_manager.filter(pk__in=[act.target.pk for act in acts if act.target]).delete()
+        return acts
 
     def act(self, obj: Model, verb: str, **values: journal.Values) -> journal.Act:
         """What was done to a row, about the contractors whose it is."""

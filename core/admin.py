@@ -1,10 +1,14 @@
+from typing import Any
+
 from django.contrib import admin
 from django.db.models import Q
+from django.http import HttpRequest
 
 from adminlog.columns import label, link
 from adminlog.lists import ParentFilter
 from adminlog.pages import BaseAdmin
 from core.models import Channel, Client, Invite, TeamMember
+from core.operations import lock, staff_operation
 
 CONTRACTOR = ["contractor__tg_user_id", "contractor__username", "contractor__full_name"]
 
@@ -89,3 +93,8 @@ class TeamMemberAdmin(BaseAdmin):
     search_help_text = "Telegram id, @username, name of either"
     autocomplete_fields = ["owner_contractor", "member_contractor"]
     add_fieldsets = [(None, {"fields": ["owner_contractor", "member_contractor"]})]
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        with staff_operation():
+            lock(obj.owner_contractor_id, obj.member_contractor_id)
+            super().save_model(request, obj, form, change)

@@ -3,13 +3,13 @@ import uuid
 from decimal import Decimal
 
 import pytest
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.http import HttpResponse
 from django.test import RequestFactory
 
 from adminlog import journal
 from adminlog.factories import AdminUserFactory
-from adminlog.models import ActionDetails, AdminAction, AdminUser
+from adminlog.models import ActionDetails, AdminAction, AdminUser, Note
 from adminlog.requests import origin_middleware
 
 pytestmark = pytest.mark.django_db
@@ -70,7 +70,9 @@ def test_an_act_on_many_is_a_head_and_a_row_for_each(anna):
 
     parts = AdminAction.objects.filter(part_of=head).order_by("seq")
     assert [part.target_id for part in parts] == [other.pk for other in others]
-    assert [part.details.personal for part in parts] == [{"after": {"username": other.username}} for other in others]
+    assert [part.details.personal for part in parts] == [
+        {"after": {"username": other.username}, "reason": "New names"} for other in others
+    ]
     assert (head.part_of, head.details.personal, AdminAction.objects.count()) == (None, {"reason": "New names"}, 4)
 
 
@@ -82,7 +84,13 @@ def test_an_erasure_of_one_of_many_reaches_the_reason_for_all(anna):
 
     head.details.refresh_from_db()
     assert head.details.personal is None
-    assert ActionDetails.objects.get(personal__isnull=False).personal == {"name": "Имя 2"}
+    assert ActionDetails.objects.get(personal__isnull=False).personal["name"] == "Имя 2"
+
+
+def test_what_the_database_would_refuse_at_the_commit_it_refuses_before_the_journal_is_held(anna):
+    with pytest.raises(IntegrityError, match="notes_author_id"), transaction.atomic():
+        Note.objects.create(contractor_id=1, author_id=10**9, text="by nobody")
+        journal.record(journal.Act("note.added"), by=anna)
 
 
 def test_an_act_in_a_request_names_its_address_and_id(anna):

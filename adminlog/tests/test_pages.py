@@ -12,6 +12,7 @@ from adminlog.factories import AdminActionFactory, AdminUserFactory, JobRunFacto
 from adminlog.lists import BoundedPaginator
 from adminlog.models import AdminAction, AdminUser
 from adminlog.tests.form import change, shown
+from smetabot.postgres.locks import BUSY
 
 pytestmark = pytest.mark.django_db
 
@@ -151,6 +152,14 @@ def test_what_a_deferred_constraint_refuses_at_the_commit_is_a_message_too(anna,
     response = anna.get(page(boris))
     assert "Nothing was saved. The database says: no more managers" in response.content.decode()
     assert not AdminAction.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_waited_too_long_for_the_journal_is_told_to_try_again(anna, boris, held_journal):
+    change(anna, page(boris), role="manager")
+    assert BUSY in anna.get(page(boris)).content.decode()
+    boris.refresh_from_db()
+    assert boris.role == "support"
 
 
 def test_the_history_of_a_row_is_the_journal_about_it(anna, boris):

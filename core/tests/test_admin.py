@@ -1,9 +1,14 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+from django.contrib import admin
+from django.core.exceptions import ValidationError
 from django.db import connection
 from django.test import Client as Browser
 from django.urls import reverse
 
-from adminlog.models import AdminAction
+from adminlog.factories import AdminActionFactory
+from adminlog.models import AdminAction, AdminUser
 from adminlog.tests.form import change
 from core.factories import (
     ChannelFactory,
@@ -14,6 +19,7 @@ from core.factories import (
     TeamMemberFactory,
 )
 from core.models import Channel, Client, Contractor, Invite, Publication, TeamMember
+from smetabot.tests import bot
 
 pytestmark = pytest.mark.django_db
 
@@ -176,6 +182,65 @@ def test_removing_several_journals_each_under_one_head(anna):
     assert {(act.action, act.part_of, act.target_id) for act in acts} == {
         ("team_member.deleted", head, member.pk) for member in members
     }
+
+
+@pytest.mark.django_db(transaction=True)
+def test_exactly_those_are_removed_that_the_journal_names(anna, colleague, wait_for_lock):
+    owner = ContractorFactory()
+    members = TeamMemberFactory.create_batch(2, owner_contractor=owner)
+    late = ContractorFactory()
+    admin_id = AdminUser.objects.get(username="anna").pk
+    with colleague.cursor() as cursor:
+        cursor.execute("INSERT INTO admin.admin_actions (admin_id, action) VALUES (%s, 'x')", [admin_id])
+
+    def remove():
+        chosen = {"action": "delete_selected", "_selected_action": members[0].pk, "select_across": "1", "post": "yes"}
+        try:
+            address = reverse("admin:core_teammember_changelist")
+            return anna.post(f"{address}?owner_contractor__id__exact={owner.pk}", chosen)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor() as threads:
+        removed = threads.submit(remove)
+        wait_for_lock()
+        bot.run(
+            "INSERT INTO core.team_members (owner_contractor_id, member_contractor_id) VALUES (%s, %s)",
+            owner.pk,
+            late.pk,
+        )
+        colleague.commit()
+    assert removed.result().status_code == 302
+    assert TeamMember.objects.get().member_contractor == late
+    told = AdminAction.objects.filter(part_of__isnull=False).values_list("target_id", flat=True)
+    assert set(told) == {member.pk for member in members}
+
+
+def test_what_is_gone_already_is_removed_by_nobody(db):
+    with pytest.raises(ValidationError, match="Somebody else has deleted this"):
+        admin.site.get_model_admin(TeamMember).delete_rows([1])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_joins_a_team_is_held_before_the_journal(anna, colleague, wait_for_lock):
+    owner, member = ContractorFactory(), ContractorFactory()
+    with colleague.cursor() as cursor:
+        cursor.execute("SELECT FROM core.contractors WHERE id = %s FOR UPDATE", [member.pk])
+
+    def join():
+        try:
+            people = {"owner_contractor": owner.pk, "member_contractor": member.pk}
+            return anna.post(reverse("admin:core_teammember_add"), people)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor() as threads:
+        joined = threads.submit(join)
+        wait_for_lock()
+        AdminActionFactory()  # nobody waits for whoever waits for the bot
+        colleague.rollback()
+    assert joined.result().status_code == 302
+    assert TeamMember.objects.exists()
 
 
 def test_values_posted_without_what_was_shown_are_compared_with_the_row(anna):

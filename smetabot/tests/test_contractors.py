@@ -155,8 +155,7 @@ def test_the_page_costs_as_many_queries_whatever_the_contractor_owns(anna):
 
     assert len(many) == len(one)
     content = response.content.decode()
-    for what in ("channels", "gifts", "subscription history", "referrals", "team members"):
-        assert f"All 31 {what}" in content
+    assert content.count("See all 31") == 5
 
 
 def test_a_section_leads_to_the_whole_list_and_to_that_list_only(anna):
