@@ -4,6 +4,7 @@ from typing import Any
 from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
+from django.contrib.admin.views.main import SEARCH_VAR
 from django.contrib.auth.forms import UsernameField
 from django.contrib.auth.models import Group, User
 from django.db.models import Max, Model, QuerySet
@@ -18,7 +19,7 @@ from unfold.dataclasses import UnfoldAction
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from adminlog import acts, export, journal, staff, story
+from adminlog import acts, export, journal, sessions, staff, story
 from adminlog.columns import EMPTY, as_json, coloured, column, label, preformatted
 from adminlog.filters import ActFilter, ContractorFilter, PersonFilter, TargetFilter, TimeFilter
 from adminlog.forms import RowForm
@@ -74,6 +75,8 @@ class AdminUserAdmin(BaseAdmin):
 
     def save_model(self, request: HttpRequest, obj: Any, form: ModelForm, change: bool) -> None:
         if change:
+            if not obj.is_active and obj.login:
+                sessions.end(obj.login)
             return super().save_model(request, obj, form, change)
         added, obj.password = staff.add(**form.cleaned_data, by=self.actor(request))
         obj.pk = added.pk
@@ -143,8 +146,8 @@ class AdminActionAdmin(BaseAdmin):
 
     @admin.display
     def target(self, act: AdminAction) -> str:
-        if not act.target_type:
-            return EMPTY
+        if not act.target_type or act.target_id is None:
+            return act.target_type or EMPTY
         name = f"{story.kind(act.target_type)} {act.target_id}"
         try:
             options = apps.get_model(act.target_type)._meta
@@ -194,8 +197,14 @@ class AdminActionAdmin(BaseAdmin):
         # Nothing that is written from now on belongs to it: the journal tells how many rows were taken.
         last = AdminAction.objects.aggregate(pk=Max("pk", default=0))["pk"]
         chosen = queryset.filter(pk__lte=last).order_by("pk")
-        by_filters = {"filters": request.GET.dict()} if request.GET else {}
-        act = journal.Act("journal.exported", facts={"rows": chosen.count()}, personal=by_filters)
+        # Without the words looked for: an erasure would not know whose name is among them.
+        filters = {name: value for name, value in request.GET.items() if name != SEARCH_VAR}
+        act = journal.Act(
+            "journal.exported",
+            facts={"rows": chosen.count(), "searched": SEARCH_VAR in request.GET},
+            personal={"filters": filters} if filters else {},
+            contractors=ContractorFilter.chosen(request),
+        )
         journal.record(act, by=self.actor(request))
         return StreamingHttpResponse(
             export.pieces(chosen),

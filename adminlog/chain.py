@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from django.db import connection
+from django.db.models import BigIntegerField, TextField, Value
+from django.db.models.fields.json import KT
+from django.db.models.functions import Cast, Concat
 
 from adminlog.models import JobRun
 from smetabot.postgres.retry import retry_transient
@@ -22,9 +25,13 @@ class Head(NamedTuple):
         return f"{self.seq}:{self.hash}"
 
 
+# Both Python and PostgreSQL read it so.
+HEAD = r"^(0:|[1-9][0-9]{0,17}:[0-9a-f]{64})$"
+
+
 def head(value: "str | Head") -> Head:
     """Argument type: SEQ:HASH, as verify_journal prints it; 0 and no hash for an empty journal."""
-    if re.fullmatch(r"0:|[1-9][0-9]{0,17}:[0-9a-f]{64}", text := str(value)):
+    if re.search(HEAD, text := str(value)):
         seq, _, digest = text.partition(":")
         return Head(int(seq), digest)
     raise argparse.ArgumentTypeError(f"{text!r} is no head; write SEQ:HASH, as verify_journal prints it")
@@ -102,9 +109,9 @@ def verify(*, known: Collection[Head] = ()) -> Verified:
 
 def remembered() -> Head | None:
     """The head of the runs of verify_journal that found all whole: the farthest, because one that began earlier may
-    have seen more."""
-    runs = JobRun.objects.filter(
-        command="verify_journal", outcome=JobRun.Outcome.DONE, counts__has_keys=["seq", "hash"]
-    )
-    counts = runs.order_by("-counts__seq").values_list("counts", flat=True).first()
-    return Head(counts["seq"], counts["hash"]) if counts else None
+    have seen more. What is no head, whoever wrote it there, is not remembered."""
+    told = Concat(KT("counts__seq"), Value(":"), KT("counts__hash"), output_field=TextField())
+    runs = JobRun.objects.filter(command="verify_journal", outcome=JobRun.Outcome.DONE).annotate(told=told)
+    farthest = runs.filter(told__regex=HEAD).order_by(Cast(KT("counts__seq"), BigIntegerField()).desc())
+    told_farthest = farthest.values_list("told", flat=True).first()
+    return head(told_farthest) if told_farthest else None

@@ -81,6 +81,10 @@ class ContractorFilter(DropdownFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[AdminAction]) -> QuerySet[AdminAction]:
         return queryset.filter(contractors__contains=[number(self.value())]) if self.value() else queryset
 
+    @classmethod
+    def chosen(cls, request: HttpRequest) -> list[int]:
+        return [number(value) for value in request.GET.getlist(cls.parameter_name)]
+
 
 class TimeFilter(RangeDateTimeFilter):
     """From and to, of which a day without a time is meant whole."""

@@ -40,7 +40,11 @@ class PageFirstChangeList(ChangeList):
             super().get_results(request)
             found: QuerySet[Any] = self.result_list  # type: ignore[has-type]
             page = list(found.values_list("pk", flat=True))
-        except (DataError, ValueError) as error:  # a value in the address that the column's type does not hold
+        except (
+            DataError,
+            OverflowError,
+            ValueError,
+        ) as error:  # a value in the address that the column's type does not hold
             raise IncorrectLookupParameters(error) from error
         rows = self.apply_select_related(self.root_queryset.filter(pk__in=page))
         self.result_list = rows.order_by(*self.get_ordering(request, rows))

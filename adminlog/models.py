@@ -8,7 +8,7 @@ from django.db.models.functions import Length
 from django.db.models.lookups import LessThanOrEqual
 
 from smetabot.postgres.deletion import DB_SET_NULL
-from smetabot.postgres.fields import TransactionNow
+from smetabot.postgres.fields import AnyJSON, TransactionNow
 
 
 class AdminUser(models.Model):
@@ -53,7 +53,7 @@ class ActionDetails(models.Model):
 
     # Without it a hash would tell which of some names it was made of.
     salt = models.UUIDField(null=True, db_default=RandomUUID())
-    personal = models.JSONField(null=True)
+    personal = models.JSONField(null=True, decoder=AnyJSON)
 
     class Meta:
         db_table = 'admin"."action_details'
@@ -85,7 +85,7 @@ class AdminAction(models.Model):
     target_id = models.BigIntegerField(null=True)
     # Whose timeline it belongs to. No foreign key: who is deleted keeps their story.
     contractors = ArrayField(models.BigIntegerField(), db_default=[])
-    payload = models.JSONField(null=True)
+    payload = models.JSONField(null=True, decoder=AnyJSON)
     details = models.OneToOneField(ActionDetails, models.RESTRICT, null=True)
     details_hash = models.CharField(null=True)
     part_of = models.ForeignKey("self", models.RESTRICT, related_name="parts", null=True)

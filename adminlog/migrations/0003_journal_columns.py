@@ -19,7 +19,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("salt", models.UUIDField(db_default=django.contrib.postgres.functions.RandomUUID(), null=True)),
-                ("personal", models.JSONField(null=True)),
+                ("personal", models.JSONField(decoder=smetabot.postgres.fields.AnyJSON, null=True)),
             ],
             options={
                 "verbose_name_plural": "action details",
@@ -56,6 +56,11 @@ class Migration(migrations.Migration):
             model_name="adminaction",
             name="created_at",
             field=models.DateTimeField(db_default=smetabot.postgres.fields.TransactionNow(), verbose_name="time"),
+        ),
+        migrations.AlterField(
+            model_name="adminaction",
+            name="payload",
+            field=models.JSONField(decoder=smetabot.postgres.fields.AnyJSON, null=True),
         ),
         migrations.AddField(
             model_name="adminaction",

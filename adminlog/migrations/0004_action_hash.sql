@@ -1,7 +1,7 @@
 RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
 -- What it calls is bound as it is made: no search_path can put something else under it. The moment is told as seconds
--- since 1970 in UTC, because as text it would follow the session's time zone, and the payload as text, because
--- otherwise its JSON null could not be told from none.
+-- since 1970 in UTC, because as text it would follow the session's time zone, payload and contractors as
+-- text, because jsonb would not tell a payload's JSON null from none, nor an array's bounds.
 RETURN encode(sha256(convert_to(coalesce(previous, '') || ' ' || jsonb_build_object(
     'seq', act.seq,
     'id', act.id,
@@ -12,7 +12,7 @@ RETURN encode(sha256(convert_to(coalesce(previous, '') || ' ' || jsonb_build_obj
     'action', act.action,
     'target_type', act.target_type,
     'target_id', act.target_id,
-    'contractors', act.contractors,
+    'contractors', act.contractors::text,
     'payload', act.payload::text,
     'details_id', act.details_id,
     'details_hash', act.details_hash,

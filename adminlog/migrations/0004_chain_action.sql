@@ -1,6 +1,8 @@
 RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 -- A plan that was made while the journal was short would go on reading all of it for its last row.
-SET enable_seqscan = off AS $$
+SET enable_seqscan = off
+-- A transaction that hangs with the journal in its hand must not hang every login and act.
+SET lock_timeout = '5s' AS $$
 DECLARE
     last record;
 BEGIN
@@ -13,10 +15,8 @@ BEGIN
     NEW.seq := coalesce(last.seq, 0) + 1;
     -- Not now(): a transaction that began earlier may come here later.
     NEW.created_at := clock_timestamp();
-    NEW.admin_name := NULL;
-    NEW.admin_role := NULL;
     SELECT username, role INTO NEW.admin_name, NEW.admin_role FROM admin.admin_users WHERE id = NEW.admin_id;
-    NEW.details_hash := NULL;
+    NEW.admin_role := coalesce(NEW.admin_role, '');  -- nobody's: the foreign key refuses it
     SELECT admin.details_hash(salt, personal) INTO NEW.details_hash FROM admin.action_details WHERE id = NEW.details_id;
     IF NEW.details_id IS NOT NULL AND NEW.details_hash IS NULL THEN
         RAISE EXCEPTION 'details % are emptied, or not to be seen yet', NEW.details_id

@@ -16,7 +16,9 @@ class Migration(migrations.Migration):
             "admin.action_hash(previous text, act admin.admin_actions)", sql_beside(__file__, "0004_action_hash.sql")
         ),
         CreateFunction("admin.chain_action()", sql_beside(__file__, "0004_chain_action.sql")),
-        migrations.RunSQL(sql_beside(__file__, "0004_standing_rows.sql"), migrations.RunSQL.noop),
+        migrations.RunSQL(
+            sql_beside(__file__, "0004_standing_rows.sql"), sql_beside(__file__, "0004_standing_rows_undone.sql")
+        ),
         migrations.AlterField(
             model_name="adminaction",
             name="seq",

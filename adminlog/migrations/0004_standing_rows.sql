@@ -11,9 +11,17 @@ BEGIN
         number := number + 1;
         act.seq := number;
         SELECT username, role INTO act.admin_name, act.admin_role FROM admin.admin_users WHERE id = act.admin_id;
-        IF act.target_type = 'core.contractor' AND act.target_id IS NOT NULL THEN
-            act.contractors := ARRAY[act.target_id];
-        END IF;
+        SELECT coalesce(array_agg(DISTINCT contractor ORDER BY contractor), '{}') INTO act.contractors FROM (
+            SELECT act.target_id WHERE act.target_type = 'core.contractor' AND act.target_id IS NOT NULL
+            UNION ALL
+            SELECT told.value::bigint
+            FROM (VALUES ('before'), ('after')) AS moment (name),
+                jsonb_each_text(
+                    CASE jsonb_typeof(act.payload -> moment.name) WHEN 'object' THEN act.payload -> moment.name END
+                ) AS told
+            WHERE told.key IN ('contractor_id', 'owner_contractor_id', 'member_contractor_id')
+                AND told.value ~ '^[0-9]{1,18}$'
+        ) AS about (contractor);
         IF act.payload IS NOT NULL THEN
             INSERT INTO admin.action_details (personal) VALUES (act.payload)
             RETURNING id, admin.details_hash(salt, personal) INTO act.details_id, act.details_hash;

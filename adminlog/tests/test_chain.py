@@ -370,6 +370,13 @@ def test_each_column_is_part_of_the_hash(anna, column):
     assert HASH in verify().broken[0]
 
 
+def test_the_bounds_of_an_array_are_part_of_the_hash(anna):
+    AdminActionFactory(admin=anna, contractors=[1, 2])
+    with superuser():
+        run("UPDATE admin.admin_actions SET contractors = '[5:6]={1,2}'")
+    assert HASH in verify().broken[0]
+
+
 def test_no_column_is_left_out_of_the_hash():
     assert FORGED.keys() | {"seq"} == {field.column for field in AdminAction._meta.concrete_fields}
 
@@ -393,6 +400,20 @@ def test_a_cut_tail_is_named_by_every_run_after_it(five):
     assert verified("--dry-run") == (1, told[1].replace("journal:", "journal (dry run):"))
     assert verified("--head", three) == told
     assert verified() == told
+
+
+@pytest.mark.parametrize(
+    "counts",
+    ['{"seq": true, "hash": "x"}', '{"seq": 1e30, "hash": "y"}', '{"seq": 99, "hash": {}}', '{"seq": 9}', "5", "null"],
+)
+def test_what_is_no_head_is_not_remembered(five, counts):
+    run(
+        "INSERT INTO admin.job_runs (command, outcome, counts) VALUES ('verify_journal', 'done', %s)",
+        counts,
+    )
+    assert verified()[0] == 0
+    cut_tail(3)
+    assert "once ended at entry 5" in verified()[1]
 
 
 def test_a_tail_that_was_cut_and_written_anew_is_named(five, anna):
@@ -628,6 +649,30 @@ def test_a_journal_from_before_the_chain_is_chained(anna):
     assert whole(4)
     assert journal.erase(contractor=7) == 1
     assert whole(4, emptied=1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_act_from_before_the_chain_is_about_the_contractors_that_it_names(anna):
+    call_command("migrate", "adminlog", "0002", verbosity=0)
+    payload = '{"after": {"owner_contractor_id": 8, "member_contractor_id": 5}, "before": {"contractor_id": "x"}}'
+    run("INSERT INTO admin.admin_actions (admin_id, action, payload) VALUES (%s, 'x', %s)", anna.pk, payload)
+    call_command("migrate", verbosity=0)
+    assert AdminAction.objects.get().contractors == [5, 8]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_on_the_way_back_before_the_chain_nothing_that_was_told_is_lost(anna):
+    act = journal.Act("x", anna, before={"role": "support", "username": "Anna"}, after={"role": "manager"})
+    journal.record(act, by=anna, reason="promoted")
+    journal.record(journal.Act("y"), by=anna)
+    assert verified()[0] == 0
+
+    call_command("migrate", "adminlog", "0002", verbosity=0)
+
+    told = {"before": {"role": "support", "username": "Anna"}, "after": {"role": "manager"}, "reason": "promoted"}
+    assert json.loads(value("SELECT payload::text FROM admin.admin_actions WHERE action = 'x'")) == told
+    call_command("migrate", verbosity=0)
+    assert verified()[0] == 0
 
 
 # --- By hand

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
@@ -175,6 +176,24 @@ def test_whatever_plain_sql_wrote_is_shown(anna, payload):
     assert "<script>1" not in content
 
 
+@pytest.mark.parametrize("payload", ["1e5000", "[" * 3000 + "]" * 3000], ids=["a long number", "a deep list"])
+def test_what_python_cannot_read_takes_no_list_away(anna, payload):
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO admin.admin_actions (admin_id, action, payload) SELECT id, 'x', %s FROM admin.admin_users"
+            " WHERE username = 'anna' RETURNING id",
+            [payload],
+        )
+        [pk] = cursor.fetchone()
+    assert anna.get(LIST).status_code == 200
+    assert anna.get(page(AdminAction(pk=pk))).status_code == 200
+    assert len(rows(export(anna, pk))) == 1
+
+
+def test_a_year_that_no_calendar_has_leads_back_to_the_list(anna):
+    assert anna.get(LIST, {"created_at__year": "9" * 19}).status_code == 302
+
+
 # --- Export
 
 
@@ -228,13 +247,14 @@ def test_nothing_blank_hides_a_formula(anna, blank):
 
 def test_an_export_is_an_act_that_is_not_in_it(anna):
     AdminActionFactory.create_batch(3, action="a")
-    exported = rows(export(anna, action="a", q="boris"))
+    exported = rows(export(anna, action="a", q="boris", contractor="5"))
     act = AdminAction.objects.get(action="journal.exported")
-    assert (act.payload, act.details.personal) == ({"rows": 0}, {"filters": {"action": "a", "q": "boris"}})
+    assert (act.payload, act.contractors) == ({"rows": 0, "searched": True}, [5])
+    assert act.details.personal == {"filters": {"action": "a", "contractor": "5"}}
     assert exported == []
 
     assert len(rows(export(anna))) == 4
-    assert AdminAction.objects.latest("pk").payload == {"rows": 4}
+    assert AdminAction.objects.latest("pk").payload == {"rows": 4, "searched": False}
 
 
 def test_what_is_written_while_an_export_streams_is_not_in_it(anna):
