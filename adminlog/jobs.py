@@ -110,8 +110,7 @@ class JobCommand(BaseCommand, Generic[ReportT]):
             finally:
                 self.stdout.flush()
         except OSError as error:
-            # What is left in the buffer must not fail again when the interpreter ends.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            mute_stdout()
             # A reader like head may have seen enough; the run itself is done and recorded.
             if report.problems or not isinstance(error, BrokenPipeError):
                 raise CommandError(
@@ -130,6 +129,11 @@ class JobCommand(BaseCommand, Generic[ReportT]):
         self.stdout.write(text)
         if report.problems:
             raise CommandError(f"{prefix}: {len(report.problems)} failed, named above; the next run tries again")
+
+
+def mute_stdout() -> None:
+    """What is left in the buffer of one that takes no more must not fail again when the interpreter ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def require_migrated_database() -> None:

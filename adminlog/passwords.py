@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
-from adminlog.jobs import require_migrated_database
+from adminlog.jobs import mute_stdout, require_migrated_database
 
 
 class PasswordCommand(BaseCommand):
@@ -22,19 +22,24 @@ class PasswordCommand(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         require_migrated_database()
+        # Before the transaction, which holds the journal.
+        password = None if options.get("keep_password") else ask()
         try:
             with transaction.atomic():
-                said = self.run(**options)
+                said = self.run(password=password, **options)
                 # Before the commit: a password that nobody saw would be worse than one that opens nothing.
                 self.stdout.write(said)
                 self.stdout.flush()
         except ValidationError as error:
             raise CommandError(" ".join(error.messages), returncode=2) from error
+        except OSError as error:
+            mute_stdout()
+            raise CommandError(f"Nothing was done, since it could not be told here: {error}") from error
 
 
 def ask() -> str | None:
     """Asked for at a terminal, twice. None when it is left to us, or when nobody sits there."""
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         return None
     try:
         password = getpass("Password (leave it empty to have one made up): ")

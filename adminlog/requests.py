@@ -1,17 +1,14 @@
-"""Requests of staff: which one is being served, for whoever writes of it, and what keeps a session alive."""
+"""Which request is being served, for whoever writes of it, and which are not served at all."""
 
-import time
 import uuid
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from django.conf import settings
-from django.contrib.auth.signals import user_logged_in
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_ipv46_address
-from django.dispatch import receiver
-from django.http import HttpRequest, HttpResponseNotAllowed
+from django.http import HttpRequest, HttpResponseBadRequest, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
 
 
@@ -62,32 +59,20 @@ def origin_middleware(get_response: Handler) -> Handler:
     return middleware
 
 
-def method_middleware(get_response: Handler) -> Handler:
-    """Pages ask whether a request is a POST, and take any other for a look at them."""
+def decency_middleware(get_response: Handler) -> Handler:
+    """Serves what browsers send, and nothing else.
+
+    Pages ask whether a request is a POST, and take any other for a look at them. In other encodings one can write what
+    PostgreSQL does not store, as with NUL: whoever could make the count of a wrong password fail might guess for ever.
+    """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         if request.method not in METHODS:
             return HttpResponseNotAllowed(METHODS)
-        return get_response(request)
-
-    return middleware
-
-
-# Seconds. Writing the session at every request, as Django would, costs half as much as a list's page.
-SEEN_EVERY = 60
-
-
-@receiver(user_logged_in)
-def note_seen(*, request: HttpRequest, **kwargs: object) -> None:
-    request.session["seen"] = int(time.time())
-
-
-def session_middleware(get_response: Handler) -> Handler:
-    """Puts off the end of a session that is in use: it ends SESSION_COOKIE_AGE after it was seen last."""
-
-    def middleware(request: HttpRequest) -> HttpResponseBase:
-        if request.user.is_authenticated and time.time() - request.session.get("seen", 0) > SEEN_EVERY:
-            note_seen(request=request)
+        if (request.encoding or "utf-8").lower() not in ("utf-8", "utf8"):
+            return HttpResponseBadRequest("Write in UTF-8.")
+        if any("\0" in value for value in [*request.headers.values(), *request.COOKIES.values()]):
+            return HttpResponseBadRequest("No NUL characters, please.")
         return get_response(request)
 
     return middleware

@@ -13,10 +13,12 @@ from django_otp.models import Device
 from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from adminlog import journal
+from adminlog import journal, sessions
 from adminlog.models import AdminUser
 
 BACKUP_CODES = 10
+# So many wrong codes make a pause of 2⁹ seconds, some nine minutes.
+LONGEST_PAUSE_AFTER = 10
 
 
 def is_required_of(admin_user: AdminUser) -> bool:
@@ -48,6 +50,10 @@ def verify(devices: "QuerySet[Any]", code: str) -> Device:
         device = devices.select_for_update().first()
         is_allowed, pause = device.verify_is_allowed() if device else (True, {})
         is_right = is_allowed and device is not None and device.verify_token(plain(code))
+        # From here on the pause would double to years, for the owner of the phone too.
+        devices.filter(throttling_failure_count__gt=LONGEST_PAUSE_AFTER).update(
+            throttling_failure_count=LONGEST_PAUSE_AFTER
+        )
     # Raised only now: the transaction has counted the failure.
     if not is_allowed:
         seconds = int((pause["locked_until"] - timezone.now()).total_seconds()) + 1
@@ -70,8 +76,9 @@ def waiting(login: Any, device_id: int) -> "QuerySet[Any]":
     return TOTPDevice.objects.filter(user=login, pk=device_id, confirmed=False)
 
 
-def set_up(login: Any, device_id: int, code: str, *, again: bool) -> tuple[TOTPDevice, list[str]]:
-    """Take the key whose first code this is, in place of any older one; returns new backup codes too.
+def set_up(login: Any, device_id: int, code: str, *, again: bool, session: str | None) -> tuple[TOTPDevice, list[str]]:
+    """Take the key whose first code this is, in place of any older one, and end all sessions but the one of that key;
+    returns new backup codes too.
 
     ValidationError when the code is refused, or somebody else set up a second factor meanwhile.
     """
@@ -83,9 +90,9 @@ def set_up(login: Any, device_id: int, code: str, *, again: bool) -> tuple[TOTPD
         is_taken = not again and older.filter(confirmed=True).exists()
         if is_taken or not waiting(login, device_id).update(confirmed=True):
             raise ValidationError("A second factor was set up elsewhere meanwhile. Log in anew.", code="taken")
-        # With the codes of old go the sessions that they let in.
         older.delete()
         StaticDevice.objects.filter(user=login).delete()
+        sessions.end(login, but=session)
         device.confirmed = True
         codes = make_backup_codes(login)
         admin_user = login.admin_user

@@ -7,13 +7,12 @@ from typing import Any
 from axes.utils import reset as lift_lock_out
 from django.apps.registry import Apps
 from django.apps.registry import apps as installed_apps
-from django.contrib.auth import SESSION_KEY, get_user_model
+from django.contrib.auth import get_user_model
 from django.contrib.auth.password_validation import validate_password
-from django.contrib.sessions.models import Session
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from adminlog import journal, second_factor
+from adminlog import journal, second_factor, sessions
 from adminlog.models import AdminUser
 
 
@@ -99,18 +98,11 @@ def reset_access(
     if not keep_second_factor:
         second_factor.remove(login)
     forgotten = bool(lift_lock_out(username=login.get_username()))
-    end_sessions(login)
+    # With a kept password they would go on, and on a lost phone there may be one.
+    sessions.end(login)
     facts = {"password": not keep_password, "second_factor": removed, "failed_logins": forgotten}
     journal.record(journal.Act("admin_user.reset", admin_user, facts=facts), by=by, reason=reason)
     return Reset(not keep_password, made_up, removed, forgotten)
-
-
-def end_sessions(login: Any) -> None:
-    """A new password ends them as well. A kept one does not, and whoever found the lost phone would set up their own
-    second factor in a session that is open on it."""
-    for session in Session.objects.all():
-        if session.get_decoded().get(SESSION_KEY) == str(login.pk):
-            session.delete()
 
 
 def ensure_system_actor(*, using: str, apps: Apps = installed_apps, **kwargs: object) -> None:

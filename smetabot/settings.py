@@ -172,11 +172,6 @@ AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_RESET_ON_SUCCESS = True
-# What axes is not to keep of the forms that failed.
-AXES_SENSITIVE_PARAMETERS = [
-    *["username", "ip_address", "csrfmiddlewaretoken", "next"],
-    *["code", "old_password", "new_password1", "new_password2"],
-]
 AXES_CLIENT_IP_CALLABLE = "adminlog.requests.address_of"
 # Its place is our journal.
 AXES_DISABLE_ACCESS_LOG = True
@@ -223,20 +218,20 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
+    "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     # Of what comes from below nothing is kept, a refusal neither: Django's admin leaves out some of its pages.
     "django.views.decorators.cache.never_cache",
     "adminlog.requests.origin_middleware",
-    "adminlog.requests.method_middleware",
+    "adminlog.requests.decency_middleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django_otp.middleware.OTPMiddleware",
-    "adminlog.requests.session_middleware",
+    "adminlog.sessions.idle_middleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "axes.middleware.AxesMiddleware",
 ]

@@ -196,7 +196,11 @@ class KeyPage(PasswordContextMixin, FormView):
     def form_valid(self, form: CodeForm) -> HttpResponse:
         try:
             device, codes = second_factor.set_up(
-                self.login, self.device.pk, form.cleaned_data["code"], again=self.again
+                self.login,
+                self.device.pk,
+                form.cleaned_data["code"],
+                again=self.again,
+                session=self.request.session.session_key,
             )
         except ValidationError as error:
             form.add_error("code", error)

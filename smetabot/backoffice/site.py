@@ -5,8 +5,10 @@ from django.apps import apps
 from django.contrib import messages
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
+from django.contrib.auth import logout
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import InvalidPage
+from django.db import OperationalError
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -20,6 +22,7 @@ from adminlog import second_factor
 from adminlog.pages import BaseAdmin
 from adminlog.roles import member_of_staff
 from smetabot.backoffice import login
+from smetabot.postgres.locks import BUSY, is_busy
 
 
 class ParentChoices(AutocompleteJsonView):
@@ -75,7 +78,13 @@ class BackofficeSite(UnfoldAdminSite):
         @sensitive_post_parameters()
         def show(request: HttpRequest) -> HttpResponseBase:
             request.current_app = self.name
-            return view.as_view(extra_context=self.each_context(request))(request)
+            try:
+                return view.as_view(extra_context=self.each_context(request))(request)
+            except OperationalError as error:
+                if not is_busy(error):
+                    raise
+                messages.error(request, BUSY)
+                return redirect("admin:index")
 
         return show
 
@@ -84,6 +93,8 @@ class BackofficeSite(UnfoldAdminSite):
             return redirect("admin:index")
         if request.method != "POST" and request.user.is_authenticated:
             needed = self.lacks_second_factor(request)
+            # Or else whoever is switched on again would be in again without a password.
+            logout(request)
             messages.error(request, login.SECOND_FACTOR_NEEDED if needed else login.NOT_STAFF)
         return self.page(login.PasswordStep)(request)
 

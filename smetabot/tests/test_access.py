@@ -20,6 +20,7 @@ from django.test import Client as Browser
 from django.urls import URLResolver, get_resolver, reverse
 
 from adminlog.models import AdminAction, AdminUser
+from adminlog.pages import ReadOnlyInline
 from adminlog.roles import LEAST, MANAGER, OWNER, SUPPORT, RoleBackend
 from adminlog.tests.form import shown
 from adminlog.tests.staff import browser
@@ -152,14 +153,16 @@ class Place:
         page, _, view = self.name.removeprefix("admin:").rpartition("_")
         assert page in PAGES, f"{self.name or self.route} is not classified: say in PAGES or ADDRESSES who may"
         may = PAGES[page]
-        return {
+        ways = {
             "changelist": Address(may.see, may.see),
             "history": Address(may.see, may.see),
             "moved": Address(may.see, may.see),
             "add": Address(may.add, may.add),
             "change": Address(may.see, may.change),
             "delete": Address(may.delete, may.delete),
-        }[view]
+        }
+        assert view in ways, f"{self.name} is not classified: say in ADDRESSES who may"
+        return ways[view]
 
     def path(self) -> str:
         arguments = ARGUMENTS | {"object_id": str(row_of(self.model).pk) if self.model else "1"}
@@ -399,6 +402,24 @@ def test_the_choice_of_a_parent_asks_for_the_permission_itself(let_in):
 def test_the_menu_and_its_search_name_no_page_that_may_not_be_seen(let_in):
     assert admin.site.get_app_list(let_in("admin:index")) == []
     assert admin.site.search(let_in("admin:search")).context_data["results"].object_list == []
+
+
+@pytest.mark.parametrize("model_admin", admin.site._registry.values(), ids=str)
+def test_no_page_has_a_way_to_change_rows_that_the_tables_above_do_not_see(model_admin):
+    assert all(issubclass(inline, ReadOnlyInline) for inline in model_admin.inlines)
+    assert (*model_admin.list_editable, *model_admin.actions_submit_line) == ()
+
+
+def test_no_form_of_another_site_is_taken(actors):
+    browser = Browser(enforce_csrf_checks=True)
+    browser.cookies[settings.SESSION_COOKIE_NAME] = actors["owner"].session
+    taken = [
+        place.name
+        for place in PLACES
+        if place.access().post not in (NOBODY, NOWHERE)
+        if browser.post(place.path(), POSTS.get(place.name, dict)()).status_code != 403
+    ]
+    assert taken == []
 
 
 @pytest.mark.parametrize(

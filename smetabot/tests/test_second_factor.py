@@ -3,18 +3,20 @@
 import re
 import threading
 import time
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import connection
 from django.test import Client as Browser
 from django.urls import reverse
+from django.utils import timezone
 from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from adminlog import second_factor, staff
+from adminlog import logins, second_factor, staff
 from adminlog.models import AdminAction, AdminUser
 from adminlog.roles import MANAGER, OWNER, SUPPORT
 from smetabot.backoffice.login import STEP_SECONDS
@@ -149,6 +151,17 @@ def test_after_a_wrong_code_there_is_a_pause_in_which_no_code_is_looked_at(clien
     assert told() == [("login.failed", {"step": "code"})]
 
 
+def test_the_pause_does_not_grow_for_ever(client, device, settings):
+    settings.OTP_TOTP_THROTTLE_FACTOR = 1
+    knock(client)
+    for _ in range(second_factor.LONGEST_PAUSE_AFTER + 3):
+        TOTPDevice.objects.update(throttling_failure_timestamp=timezone.now() - timedelta(hours=1))
+        with pytest.raises(ValidationError):
+            second_factor.check(device.user, wrong_code(device))
+    pause = TOTPDevice.objects.get().verify_is_allowed()[1]["locked_until"] - timezone.now()
+    assert timedelta(minutes=8) < pause < timedelta(minutes=9)
+
+
 def test_a_wrong_authenticators_code_makes_no_pause_for_backup_codes(client, login, device, settings):
     settings.OTP_TOTP_THROTTLE_FACTOR = 60
     code, *_ = second_factor.make_backup_codes(login)
@@ -277,7 +290,7 @@ def test_a_first_second_factor_that_comes_second_is_refused(login):
     device = phone(login)
     late = second_factor.begin_set_up(login)
     with pytest.raises(ValidationError, match="set up elsewhere"):
-        second_factor.set_up(login, late.pk, code_of(late), again=False)
+        second_factor.set_up(login, late.pk, code_of(late), again=False, session=None)
     assert TOTPDevice.objects.get(confirmed=True) == device
 
 
@@ -403,6 +416,26 @@ def test_who_need_not_have_one_sets_one_up(client, login, settings):
     new = key_shown(ask(client, "set_up", follow=True))
     assert len(codes_shown(enter(client, code_of(new), "admin:second_factor_set_up", follow=True))) == 10
     assert leads_to(knock(Browser()), "admin:login_code")
+
+
+def test_a_first_second_factor_ends_the_sessions_that_had_none(client, login, settings):
+    settings.SECOND_FACTOR = []
+    other = Browser()
+    knock(other)
+    knock(client)
+    new = key_shown(ask(client, "set_up", follow=True))
+    enter(client, code_of(new), "admin:second_factor_set_up")
+    assert is_in(client)
+    assert not is_in(other)
+
+
+def test_who_began_to_log_in_before_it_was_set_up_is_not_let_in_without(login, rf, client):
+    request = rf.post("/")
+    request.session = client.session
+    phone(login)
+    with pytest.raises(PermissionDenied):
+        logins.let_in(request, login)
+    assert told() == []
 
 
 # At the same time.

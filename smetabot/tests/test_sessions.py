@@ -11,8 +11,9 @@ from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
 
-from adminlog.models import AdminAction
-from adminlog.requests import SEEN_EVERY
+from adminlog.models import AdminAction, AdminUser
+from adminlog.tests.form import change
+from smetabot.postgres.locks import BUSY
 from smetabot.tests.door import PASSWORD, code_of, enter, is_in, knock, leads_to, member, phone, told
 
 pytestmark = pytest.mark.django_db
@@ -59,11 +60,36 @@ def test_a_session_of_which_nothing_was_asked_for_so_long_is_over(client):
 
 def test_a_session_that_is_used_lasts_on(client):
     Session.objects.update(expire_date=timezone.now() + timedelta(seconds=5))
-    seen_ago(client, SEEN_EVERY + 1)
+    seen_ago(client, 61)
     response = client.get(reverse("admin:index"))
     assert cookie(response)["max-age"] == configured.SESSION_COOKIE_AGE
     left = Session.objects.get().expire_date - timezone.now()
     assert left > timedelta(seconds=configured.SESSION_COOKIE_AGE - 30)
+
+
+def test_a_short_session_that_is_used_lasts_on_too(client, settings):
+    settings.SESSION_COOKIE_AGE = 60
+    seen_ago(client, 7)
+    assert cookie(client.get(reverse("admin:index")))["max-age"] == 60
+
+
+def test_whoever_was_switched_off_comes_in_again_by_their_password_only(client, login):
+    member("boris")
+    AdminUser.objects.filter(login=login).update(is_active=False)
+    seen_ago(client, 61)
+    assert cookie(client.get(reverse("admin:index"))) is None
+    client.get(reverse("admin:login"))
+    AdminUser.objects.filter(login=login).update(is_active=True)
+    assert not is_in(client)
+
+
+def test_to_switch_somebody_off_ends_their_sessions(client, login):
+    boss = Browser()
+    member("boris")
+    knock(boss, "boris")
+    change(boss, reverse("admin:adminlog_adminuser_change", args=[login.admin_user.pk]), is_active="")
+    assert not AdminUser.objects.get(login=login).is_active
+    assert Session.objects.count() == 1
 
 
 def test_a_session_is_written_at_most_once_a_minute(client):
@@ -94,6 +120,15 @@ def test_who_logs_out_is_out_and_the_journal_says_so(client):
     assert not is_in(client)
     assert not Session.objects.exists()
     assert told() == [("login.succeeded", {"second_factor": None}), ("login.ended", None)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nobody_comes_in_or_goes_without_a_word_in_the_journal(client, login, held_journal):
+    other = Browser()
+    assert BUSY in knock(other, follow=True).content.decode()
+    assert not is_in(other)
+    assert BUSY in client.post(reverse("admin:logout"), follow=True).content.decode()
+    assert is_in(client)
 
 
 def test_nobody_is_logged_out_by_a_link(client):

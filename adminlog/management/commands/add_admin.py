@@ -16,7 +16,6 @@ class Command(passwords.PasswordCommand):
         )
         parser.add_argument("--tg-user-id", type=int, required=True, help="their Telegram id")
 
-    def run(self, *, username: str, role: str, tg_user_id: int, **options: Any) -> str:
-        given = passwords.ask()
-        _, password = staff.add(username=username, tg_user_id=tg_user_id, role=role, by=staff.system(), password=given)
-        return f"Login {username}, " + ("password as given" if given else f"password {password} (shown only now)")
+    def run(self, *, username: str, role: str, tg_user_id: int, password: str | None, **options: Any) -> str:
+        _, made = staff.add(username=username, tg_user_id=tg_user_id, role=role, by=staff.system(), password=password)
+        return f"Login {username}, " + ("password as given" if password else f"password {made} (shown only now)")

@@ -17,12 +17,14 @@ class Command(passwords.PasswordCommand):
         parser.add_argument("--keep-password", action="store_true", help="for whoever lost only the phone")
         parser.add_argument("--keep-second-factor", action="store_true", help="for whoever lost only the password")
 
-    def run(self, *, username: str, keep_password: bool, keep_second_factor: bool, **options: Any) -> str:
+    def run(
+        self, *, username: str, password: str | None, keep_password: bool, keep_second_factor: bool, **options: Any
+    ) -> str:
         admin_user = member_of_staff(username)
         reset = staff.reset_access(
             admin_user,
             by=staff.system(),
-            password=None if keep_password else passwords.ask(),
+            password=password,
             keep_password=keep_password,
             keep_second_factor=keep_second_factor,
         )
