@@ -1,7 +1,6 @@
 import datetime as dt
 from typing import Any
 
-from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import SEARCH_VAR
@@ -11,7 +10,7 @@ from django.db.models import Max, Model, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.template.loader import render_to_string
-from django.urls import NoReverseMatch, reverse
+from django.urls import NoReverseMatch
 from django.utils.html import format_html, format_html_join
 from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.models import TOTPDevice
@@ -20,7 +19,7 @@ from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from adminlog import acts, export, journal, sessions, staff, story
-from adminlog.columns import EMPTY, as_json, coloured, column, label, preformatted
+from adminlog.columns import EMPTY, as_json, coloured, column, label, list_of, page_at, preformatted
 from adminlog.filters import ActFilter, ContractorFilter, PersonFilter, TargetFilter, TimeFilter
 from adminlog.forms import RowForm
 from adminlog.lists import Section
@@ -140,7 +139,7 @@ class AdminActionAdmin(BaseAdmin):
 
     @admin.display
     def who(self, act: AdminAction) -> str:
-        url = reverse("admin:adminlog_adminuser_change", args=[act.admin_id])
+        url = page_at(AdminUser, act.admin_id)
         name = act.admin_name or f"staff member {act.admin_id}"
         return format_html('<a href="{}" class="text-link">{}</a> ({})', url, name, act.admin_role)
 
@@ -149,12 +148,13 @@ class AdminActionAdmin(BaseAdmin):
         if not act.target_type or act.target_id is None:
             return act.target_type or EMPTY
         name = f"{story.kind(act.target_type)} {act.target_id}"
-        try:
-            options = apps.get_model(act.target_type)._meta
-            url = reverse(f"admin:{options.app_label}_{options.model_name}_change", args=[act.target_id])
-        except (LookupError, ValueError, NoReverseMatch):
+        model = story.model(act.target_type)
+        if model is None:
             return name
-        return format_html('<a href="{}" class="text-link">{}</a>', url, name)
+        try:
+            return format_html('<a href="{}" class="text-link">{}</a>', page_at(model, act.target_id), name)
+        except NoReverseMatch:
+            return name
 
     @admin.display
     def summary(self, act: AdminAction) -> str:
@@ -188,8 +188,7 @@ class AdminActionAdmin(BaseAdmin):
 
     @admin.display(description="contractors")
     def timelines(self, act: AdminAction) -> str:
-        journal_url = reverse("admin:adminlog_adminaction_changelist")
-        links = ((f"{journal_url}?contractor={contractor}", contractor) for contractor in act.contractors)
+        links = ((f"{list_of(AdminAction)}?contractor={contractor}", contractor) for contractor in act.contractors)
         return format_html_join(", ", '<a href="{}" class="text-link">{}</a>', links) or EMPTY
 
     @admin.action(description="Export as CSV", permissions=["export"])

@@ -40,7 +40,16 @@ def linked(row: Model) -> str:
 
 
 def page_of(row: Model) -> str:
-    return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
+    return page_at(type(row), row.pk)
+
+
+def page_at(model: type[Model], key: Any) -> str:
+    """NoReverseMatch where the table has no pages."""
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_change", args=[key])
+
+
+def list_of(model: type[Model]) -> str:
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
 
 
 def label(path: str, title: str | None = None, **colours: str) -> Column:

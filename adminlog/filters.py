@@ -1,4 +1,4 @@
-"""Filters of the journal's list. They read no table for their choices."""
+"""Filters of the journal's list. For their choices they read the staff, or an index."""
 
 import datetime as dt
 from typing import Any

@@ -54,7 +54,14 @@ class Report:
 ReportT = TypeVar("ReportT", bound=Report)
 
 
-class JobCommand(BaseCommand, Generic[ReportT]):
+class OneLineCommand(BaseCommand):
+    """Refuses bad arguments in one line: argparse prints the usage above each error, and cron mails all of it."""
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        return super().create_parser(prog_name, subcommand, usage=argparse.SUPPRESS, **kwargs)
+
+
+class JobCommand(OneLineCommand, Generic[ReportT]):
     """A command that cron calls: `run` does the work, everything that such commands have in common is here.
 
     Exit 0 done, also when there was nothing to do; 1 something failed; 2 bad arguments, no database or an unmigrated
@@ -70,10 +77,6 @@ class JobCommand(BaseCommand, Generic[ReportT]):
     def run(self, *, now: dt.datetime, **options: Any) -> ReportT:
         """Do the work; committed piece by piece, or, in a dry run, inside one transaction that is rolled back."""
         raise NotImplementedError
-
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        # argparse prints the usage above each error; cron's mail is to be one line.
-        return super().create_parser(prog_name, subcommand, usage=argparse.SUPPRESS, **kwargs)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="do everything, then roll it back")

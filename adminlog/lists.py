@@ -9,9 +9,10 @@ from django.core.paginator import Paginator
 from django.db import DataError
 from django.db.models import QuerySet
 from django.http import HttpRequest, QueryDict
-from django.urls import reverse
 from django.utils.functional import cached_property
 from unfold.views import ChangeList
+
+from adminlog.columns import list_of
 
 
 class AtLeast(int):
@@ -40,11 +41,8 @@ class PageFirstChangeList(ChangeList):
             super().get_results(request)
             found: QuerySet[Any] = self.result_list  # type: ignore[has-type]
             page = list(found.values_list("pk", flat=True))
-        except (
-            DataError,
-            OverflowError,
-            ValueError,
-        ) as error:  # a value in the address that the column's type does not hold
+        except (DataError, OverflowError, ValueError) as error:
+            # A value in the address that the column's type does not hold.
             raise IncorrectLookupParameters(error) from error
         rows = self.apply_select_related(self.root_queryset.filter(pk__in=page))
         self.result_list = rows.order_by(*self.get_ordering(request, rows))
@@ -85,8 +83,7 @@ class Section(PageFirstChangeList):
         )
         self.formset = None
         self.heading = heading
-        whole = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
-        self.whole_url = f"{whole}?{whole_by or by}={key}"
+        self.whole_url = f"{list_of(self.model)}?{whole_by or by}={key}"
         # Where one more is added, if that is offered here.
         self.add_url: str | None = None
 

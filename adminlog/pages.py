@@ -15,11 +15,11 @@ from django.db import DatabaseError, transaction
 from django.db.models import DecimalField, ForeignKey, JSONField, Model, Q, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
-from django.urls import reverse
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.views import ChangeList
 
 from adminlog import journal
+from adminlog.columns import list_of
 from adminlog.forms import FiniteDecimalField, ParentSelect, RowForm, StorableJSON
 from adminlog.lists import BoundedPaginator, PageFirstChangeList, Section
 from adminlog.models import AdminAction, AdminUser
@@ -42,14 +42,13 @@ def all_or_nothing(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespo
                 set_patience("5s")
                 return view(self, request, *args, **kwargs)
         except ValidationError as error:
-            refusal = " ".join(error.messages)
+            refusal = f"Nothing was saved. {' '.join(error.messages)}"
         except DatabaseError as error:
-            if is_busy(error):
-                self.message_user(request, BUSY, messages.ERROR)
-                return HttpResponseRedirect(request.get_full_path())
-            logger.warning("%s refused by the database", request.path, exc_info=True)
-            refusal = f"The database says: {told_by(error)}"
-        self.message_user(request, f"Nothing was saved. {refusal}", messages.ERROR)
+            refusal = BUSY
+            if not is_busy(error):
+                logger.warning("%s refused by the database", request.path, exc_info=True)
+                refusal = f"Nothing was saved. The database says: {told_by(error)}"
+        self.message_user(request, refusal, messages.ERROR)
         return HttpResponseRedirect(request.get_full_path())
 
     return wrapper
@@ -175,8 +174,7 @@ class BaseAdmin(ModelAdmin):
             raise PermissionDenied
         about = QueryDict(mutable=True)
         about.update({"target_type": self.opts.label_lower, "target_id": unquote(object_id)})
-        journal_url = reverse(f"admin:{AdminAction._meta.app_label}_{AdminAction._meta.model_name}_changelist")
-        return HttpResponseRedirect(f"{journal_url}?{about.urlencode()}")
+        return HttpResponseRedirect(f"{list_of(AdminAction)}?{about.urlencode()}")
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, obj: Any = None, **kwargs: Any
@@ -237,11 +235,12 @@ class BaseAdmin(ModelAdmin):
 
     def delete_rows(self, keys: Iterable[Any]) -> list[journal.Act]:
         """Those that are told of are those that are deleted: by a filter they would be looked for twice."""
-        rows = self.model._default_manager.filter(pk__in=list(keys))
-        acts = [self.act(row, "deleted", before=journal.values(row)) for row in rows.order_by("pk").select_for_update()]
-        if not acts:
+        chosen = self.model._default_manager.filter(pk__in=list(keys))
+        rows = list(chosen.order_by("pk").select_for_update())
+        if not rows:
             raise ValidationError("Somebody else has deleted this meanwhile.", code="gone")
-        self.model._default_manager.filter(pk__in=[act.target.pk for act in acts if act.target]).delete()
+        acts = [self.act(row, "deleted", before=journal.values(row)) for row in rows]
+        self.model._default_manager.filter(pk__in=[row.pk for row in rows]).delete()
         return acts
 
     def act(self, obj: Model, verb: str, **values: journal.Values) -> journal.Act:

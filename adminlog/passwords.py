@@ -1,24 +1,20 @@
-import argparse
 import sys
 from collections.abc import Callable
 from getpass import getpass
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError
 from django.db import transaction
 
-from adminlog.jobs import mute_stdout, require_migrated_database
+from adminlog.jobs import OneLineCommand, mute_stdout, require_migrated_database
 
 
-class PasswordCommand(BaseCommand):
+class PasswordCommand(OneLineCommand):
     """A command that gives somebody a password. What it refuses it refuses in one line, with exit 2."""
 
     # Does it, and returns what to say.
     run: Callable[..., str]
-
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        return super().create_parser(prog_name, subcommand, usage=argparse.SUPPRESS, **kwargs)
 
     def handle(self, **options: Any) -> None:
         require_migrated_database()

@@ -138,5 +138,5 @@ def remove(login: Any) -> None:
 
 
 def hold(login: Any) -> None:
-    """Two who set up a second factor of one login at the same time go one after the other."""
+    """Whatever changes how one login gets in, and the login itself, goes one after the other."""
     get_user_model()._default_manager.select_for_update(no_key=True).get(pk=login.pk)

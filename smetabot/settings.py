@@ -60,8 +60,12 @@ def boolean(value: str) -> bool:
     raise ValueError(f"{value!r} is neither 1 nor 0")
 
 
+def separated(value: str) -> list[str]:
+    return [name.strip() for name in value.split(",") if name.strip()]
+
+
 def hosts(value: str) -> list[str]:
-    names = [name.strip() for name in value.split(",") if name.strip()]
+    names = separated(value)
     if wrong := [name for name in names if not re.fullmatch(r"\*|\.?[\w.-]+|\[[0-9a-fA-F:.]+\]", name)]:
         raise ValueError(f"{wrong[0]!r} is no host name; write names separated by commas, without https:// and port")
     return names
@@ -89,26 +93,23 @@ def zone(value: str) -> ZoneInfo:
         raise ValueError(f"{value!r} is no time zone; write one such as Europe/Moscow") from None
 
 
-def days(*, least: int) -> Callable[[str], int]:
+def number_of(unit: str, *, least: int, most: int) -> Callable[[str], int]:
     def cast(value: str) -> int:
-        if re.fullmatch(r"\d{1,4}", value, re.ASCII) and least <= int(value) <= 3650:
+        if re.fullmatch(rf"\d{{1,{len(str(most))}}}", value, re.ASCII) and least <= int(value) <= most:
             return int(value)
-        raise ValueError(f"{value!r} is not a number of days from {least} to 3650")
+        raise ValueError(f"{value!r} is not a number of {unit} from {least} to {most}")
 
     return cast
 
 
-def minutes(value: str) -> int:
-    if re.fullmatch(r"\d{1,5}", value, re.ASCII) and 1 <= int(value) <= 10080:
-        return int(value)
-    raise ValueError(f"{value!r} is not a number of minutes from 1 to 10080")
+ROLES = ["support", "manager", "owner"]
 
 
 def roles(value: str) -> list[str]:
-    names = [name.strip() for name in value.split(",") if name.strip()]
-    if value != "none" and (wrong := [name for name in names if name not in ROLES]):
+    names = [] if value == "none" else separated(value)
+    if wrong := [name for name in names if name not in ROLES]:
         raise ValueError(f"{wrong[0]!r} is no role; write some of {','.join(ROLES)}, separated by commas, or none")
-    return [name for name in names if name in ROLES]
+    return names
 
 
 def paid_plan(value: str) -> str:
@@ -116,8 +117,6 @@ def paid_plan(value: str) -> str:
         return value
     raise ValueError(f"{value!r} is neither PRO nor BUSINESS")
 
-
-ROLES = ["support", "manager", "owner"]
 
 EMBEDDED = embedded.default_base(BASE_DIR)
 DATABASES = {
@@ -162,7 +161,7 @@ OTP_TOTP_ISSUER = "SmetaBot"
 # No script of a page reads it.
 CSRF_COOKIE_HTTPONLY = True
 # A session ends when nothing was asked of it for so long.
-SESSION_COOKIE_AGE = 60 * read("SESSION_IDLE_MINUTES", minutes, default=60)
+SESSION_COOKIE_AGE = 60 * read("SESSION_IDLE_MINUTES", number_of("minutes", least=1, most=10080), default=60)
 # Repeated failures lock a name out at the address that they come from, so that nobody can lock out a member of staff
 # from elsewhere.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
@@ -269,10 +268,10 @@ FORMAT_MODULE_PATH = "smetabot.backoffice.formats"
 DAY_ZONE = read("DAY_ZONE", zone, default=ZoneInfo("UTC"))
 
 # How long a paid subscription that has ended stays live; 0 turns grace off.
-GRACE_DAYS = read("GRACE_DAYS", days(least=0), default=3)
+GRACE_DAYS = read("GRACE_DAYS", number_of("days", least=0, most=3650), default=3)
 # What a full referral cycle earns.
 REFERRAL_REWARD_PLAN = read("REFERRAL_REWARD_PLAN", paid_plan, default="PRO")
-REFERRAL_REWARD_DAYS = read("REFERRAL_REWARD_DAYS", days(least=1), default=30)
+REFERRAL_REWARD_DAYS = read("REFERRAL_REWARD_DAYS", number_of("days", least=1, most=3650), default=30)
 
 STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True

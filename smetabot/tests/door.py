@@ -1,9 +1,13 @@
 """Staff before the door: a login with a password, a phone that shows codes."""
 
+import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.db import connection
 from django.http import HttpResponse
 from django.test import Client as Browser
 from django.urls import reverse
@@ -61,3 +65,18 @@ def told(*actions: str) -> list[tuple[str, Any]]:
     """The acts in the journal, or those of some kinds, oldest first, with what they say."""
     acts = AdminAction.objects.order_by("seq").filter(**({"action__in": actions} if actions else {}))
     return list(acts.values_list("action", "payload"))
+
+
+def at_once(browsers: list[Browser], work: Callable[[Browser], Any]) -> list[Any]:
+    """What came of the same work in each browser, begun at the same moment. For a test with transactions."""
+    together = threading.Barrier(len(browsers))
+
+    def begin(browser: Browser) -> Any:
+        try:
+            together.wait(20)
+            return work(browser)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(browsers)) as threads:
+        return list(threads.map(begin, browsers))

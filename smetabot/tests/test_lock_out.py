@@ -1,13 +1,11 @@
 """What comes of wrong passwords and codes, and what is kept of them."""
 
-import threading
 from datetime import timedelta
 
 import pytest
 from axes.models import AccessAttempt
 from django.conf import settings as configured
 from django.contrib.auth.models import User
-from django.db import connection
 from django.db.models import F
 from django.test import Client as Browser
 from django.urls import reverse
@@ -16,7 +14,19 @@ from adminlog import staff
 from adminlog.models import ActionDetails, AdminAction, AdminUser
 from adminlog.roles import OWNER
 from smetabot.backoffice.login import NOT_STAFF
-from smetabot.tests.door import PASSWORD, code_of, enter, is_in, knock, leads_to, member, phone, told, wrong_code
+from smetabot.tests.door import (
+    PASSWORD,
+    at_once,
+    code_of,
+    enter,
+    is_in,
+    knock,
+    leads_to,
+    member,
+    phone,
+    told,
+    wrong_code,
+)
 
 pytestmark = pytest.mark.django_db
 LIMIT = configured.AXES_FAILURE_LIMIT
@@ -266,20 +276,7 @@ def test_no_failure_stays_uncounted_because_it_could_not_be_stored(login, client
 def test_of_many_failures_at_once_exactly_one_is_the_lock_out():
     member()
     browsers = [Browser(HTTP_USER_AGENT=f"browser {number}") for number in range(LIMIT + 3)]
-    together = threading.Barrier(len(browsers))
-
-    def work(browser):
-        try:
-            together.wait(20)
-            knock(browser, password="wrong")
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=work, args=[browser]) for browser in browsers]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(browsers, lambda browser: knock(browser, password="wrong"))
     assert told("login.locked_out") == [LOCKED_OUT]
     assert len(told("login.failed")) >= LIMIT
     assert AdminUser.objects.filter(username="anna").exists()

@@ -1,7 +1,6 @@
 """The second step of a login, and what one does to one's own second factor."""
 
 import re
-import threading
 import time
 from datetime import timedelta
 
@@ -9,7 +8,6 @@ import pytest
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import connection
 from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
@@ -20,7 +18,19 @@ from adminlog import logins, second_factor, staff
 from adminlog.models import AdminAction, AdminUser
 from adminlog.roles import MANAGER, OWNER, SUPPORT
 from smetabot.backoffice.login import STEP_SECONDS
-from smetabot.tests.door import PASSWORD, code_of, enter, is_in, knock, leads_to, member, phone, told, wrong_code
+from smetabot.tests.door import (
+    PASSWORD,
+    at_once,
+    code_of,
+    enter,
+    is_in,
+    knock,
+    leads_to,
+    member,
+    phone,
+    told,
+    wrong_code,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -450,20 +460,6 @@ def test_of_one_code_tried_several_times_at_once_one_is_right(kind):
     browsers = [Browser() for _ in range(6)]
     for browser in browsers:
         knock(browser)
-    together = threading.Barrier(len(browsers))
-    landed = []
-
-    def work(browser):
-        try:
-            together.wait(20)
-            landed.append(leads_to(enter(browser, code), "admin:index"))
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=work, args=[browser]) for browser in browsers]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    landed = at_once(browsers, lambda browser: leads_to(enter(browser, code), "admin:index"))
     assert sorted(landed) == [False] * 5 + [True]
     assert len(told("login.succeeded")) == 1
