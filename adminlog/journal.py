@@ -19,6 +19,7 @@ from adminlog import requests
 from adminlog.models import ActionDetails, AdminAction, AdminUser
 
 Values = Mapping[str, Any]
+NOTHING = Q(pk__in=[])
 
 
 @dataclass(frozen=True)
@@ -37,21 +38,28 @@ class Act:
     contractors: Collection[int] = ()
 
 
-def record(act: Act, *, by: AdminUser, reason: str | None = None) -> AdminAction:
-    """Write one act, in the transaction of the act itself."""
-    return write([act], by=by, reason=reason)[0]
+def record(act: Act, *, by: AdminUser, reason: str | None = None, token: str | None = None) -> AdminAction:
+    """Write one act, in the transaction of the act itself. IntegrityError when the one-time token was used before."""
+    return write([act], by=by, reason=reason, token=token)[0]
 
 
-def record_bulk(head: Act, acts: Sequence[Act], *, by: AdminUser, reason: str | None = None) -> AdminAction:
+def record_bulk(
+    head: Act, acts: Sequence[Act], *, by: AdminUser, reason: str | None = None, token: str | None = None
+) -> AdminAction:
     """Write an act on many rows: a head row, and one row for each that names the head. All tell the reason, since each
     is of another timeline."""
-    part_of = record(head, by=by, reason=reason)
+    part_of = record(head, by=by, reason=reason, token=token)
     write(acts, by=by, reason=reason, part_of=part_of)
     return part_of
 
 
 def write(
-    acts: Iterable[Act], *, by: AdminUser, reason: str | None = None, part_of: AdminAction | None = None
+    acts: Iterable[Act],
+    *,
+    by: AdminUser,
+    reason: str | None = None,
+    token: str | None = None,
+    part_of: AdminAction | None = None,
 ) -> list[AdminAction]:
     # Deferred foreign keys would wait for the bot's locks at the commit, and everybody who writes here for them.
     connection.check_constraints()
@@ -70,6 +78,7 @@ def write(
             payload=payload or None,
             details=next(details) if personal else None,
             part_of=part_of,
+            token=token,
             address=origin.address if origin else None,
             request_id=origin.request_id if origin else None,
         )
@@ -115,14 +124,22 @@ def values(row: Model) -> dict[str, Any]:
     return {name: getattr(row, name) for name in columns_of(row)}
 
 
+def difference(before: Model, after: Model) -> dict[str, dict[str, Any]]:
+    """An act's `before` and `after`: the columns of a row that changed."""
+    was, is_now = values(before), values(after)
+    names = [name for name in was if was[name] != is_now[name]]
+    return {"before": {name: was[name] for name in names}, "after": {name: is_now[name] for name in names}}
+
+
 def noun(model: type[Model]) -> str:
     """The first half of an action's name, which no translation touches: team_member."""
     return camel_case_to_spaces(model.__name__).replace(" ", "_")
 
 
-def erase(*, contractor: int) -> int:
-    """Empty what the journal tells of a person beside its chain, which holds without it. Returns how many acts."""
-    acts = AdminAction.objects.filter(contractors__contains=[contractor])
+def erase(*, contractor: int, rows: Q = NOTHING) -> int:
+    """Empty what the journal tells of a person beside its chain, which holds without it. `rows` are acts on rows that
+    tell of the person and are others'. Returns how many acts."""
+    acts = AdminAction.objects.filter(Q(contractors__contains=[contractor]) | rows)
     # The head of an act on many tells the reason too.
     told = Q(adminaction__in=acts) | Q(adminaction__in=acts.values("part_of"))
     return ActionDetails.objects.filter(told, personal__isnull=False).update(salt=None, personal=None)

@@ -6,7 +6,10 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Length
 from django.db.models.lookups import LessThanOrEqual
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
+from adminlog.formats import time
 from smetabot.postgres.deletion import DB_SET_NULL
 from smetabot.postgres.fields import AnyJSON, TransactionNow
 
@@ -15,30 +18,39 @@ class AdminUser(models.Model):
     """A member of staff, by Telegram id and by Django login. Without an active row a login may do nothing."""
 
     class Role(models.TextChoices):
-        SUPPORT = "support"
-        MANAGER = "manager"
-        OWNER = "owner"
+        SUPPORT = "support", _("Support")
+        MANAGER = "manager", _("Manager")
+        OWNER = "owner", _("Owner")
+
+    class Language(models.TextChoices):
+        EN = "en", "English"
+        RU = "ru", "Русский"
 
     # The actor of what no member of staff did, made by migrate: see adminlog.apps.
     SYSTEM_TG_USER_ID = 0
 
-    tg_user_id = models.BigIntegerField("Telegram id", unique=True)
-    username = models.CharField(null=True, blank=True)
-    role = models.CharField(choices=Role)
-    is_active = models.BooleanField(db_default=True)
-    added_at = models.DateTimeField(db_default=TransactionNow(), editable=False)
+    tg_user_id = models.BigIntegerField(_("Telegram id"), unique=True)
+    username = models.CharField(_("username"), null=True, blank=True)
+    role = models.CharField(_("role"), choices=Role)
+    is_active = models.BooleanField(_("is active"), db_default=True)
+    added_at = models.DateTimeField(_("added at"), db_default=TransactionNow(), editable=False)
     login = models.OneToOneField(
-        settings.AUTH_USER_MODEL, DB_SET_NULL, related_name="admin_user", null=True, blank=True
+        settings.AUTH_USER_MODEL, DB_SET_NULL, related_name="admin_user", null=True, blank=True, verbose_name=_("login")
     )
+    # Of the pages they see; what the office has set where they chose none.
+    language = models.CharField(_("language"), null=True, blank=True, choices=Language)
+    time_zone = models.CharField(_("time zone"), null=True, blank=True)
 
     class Meta:
         db_table = 'admin"."admin_users'
-        verbose_name = "staff member"
+        verbose_name = _("staff member")
+        verbose_name_plural = _("staff members")
         permissions = [("reset_adminuser", "Can reset password, second factor and lock-out")]
         constraints = [
             models.CheckConstraint(
                 condition=Q(role__in=["support", "manager", "owner"]), name="admin_users_role_valid"
             ),
+            models.CheckConstraint(condition=Q(language__in=["en", "ru"]), name="admin_users_language_valid"),
         ]
 
     def __str__(self) -> str:
@@ -52,12 +64,13 @@ class ActionDetails(models.Model):
     """
 
     # Without it a hash would tell which of some names it was made of.
-    salt = models.UUIDField(null=True, db_default=RandomUUID())
-    personal = models.JSONField(null=True, decoder=AnyJSON)
+    salt = models.UUIDField(_("salt"), null=True, db_default=RandomUUID())
+    personal = models.JSONField(_("personal"), null=True, decoder=AnyJSON)
 
     class Meta:
         db_table = 'admin"."action_details'
-        verbose_name_plural = "action details"
+        verbose_name = _("action details")
+        verbose_name_plural = _("action details")
         constraints = [
             models.CheckConstraint(
                 condition=Q(salt__isnull=True, personal__isnull=True) | Q(salt__isnull=False, personal__isnull=False),
@@ -66,7 +79,7 @@ class ActionDetails(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"details {self.pk}"
+        return gettext("Details %(id)s") % {"id": self.pk}
 
 
 class AdminAction(models.Model):
@@ -75,29 +88,32 @@ class AdminAction(models.Model):
     A trigger fills seq, hash, created_at, admin_name, admin_role and details_hash, whatever an INSERT says of them.
     """
 
-    seq = models.BigIntegerField(unique=True, editable=False, db_default=0)
-    created_at = models.DateTimeField("time", db_default=TransactionNow())
-    admin = models.ForeignKey(AdminUser, models.RESTRICT, related_name="actions")
-    admin_name = models.CharField(null=True)
-    admin_role = models.CharField(db_default="")
-    action = models.CharField()
-    target_type = models.CharField(null=True)
-    target_id = models.BigIntegerField(null=True)
+    seq = models.BigIntegerField(_("seq"), unique=True, editable=False, db_default=0)
+    created_at = models.DateTimeField(_("time"), db_default=TransactionNow())
+    admin = models.ForeignKey(AdminUser, models.RESTRICT, related_name="actions", verbose_name=_("admin"))
+    admin_name = models.CharField(_("admin name"), null=True)
+    admin_role = models.CharField(_("admin role"), db_default="")
+    action = models.CharField(_("action"))
+    target_type = models.CharField(_("target type"), null=True)
+    target_id = models.BigIntegerField(_("target id"), null=True)
     # Whose timeline it belongs to. No foreign key: who is deleted keeps their story.
-    contractors = ArrayField(models.BigIntegerField(), db_default=[])
-    payload = models.JSONField(null=True, decoder=AnyJSON)
-    details = models.OneToOneField(ActionDetails, models.RESTRICT, null=True)
-    details_hash = models.CharField(null=True)
-    part_of = models.ForeignKey("self", models.RESTRICT, related_name="parts", null=True)
-    address = models.GenericIPAddressField(null=True)
-    request_id = models.UUIDField(null=True)
-    hash = models.CharField(editable=False, db_default="")
+    contractors = ArrayField(models.BigIntegerField(), verbose_name=_("contractors"), db_default=[])
+    payload = models.JSONField(_("payload"), null=True, decoder=AnyJSON)
+    details = models.OneToOneField(ActionDetails, models.RESTRICT, null=True, verbose_name=_("details"))
+    details_hash = models.CharField(_("details hash"), null=True)
+    part_of = models.ForeignKey("self", models.RESTRICT, related_name="parts", null=True, verbose_name=_("part of"))
+    address = models.GenericIPAddressField(_("address"), null=True)
+    request_id = models.UUIDField(_("request id"), null=True)
+    # Of the page that it was confirmed on: a second click, or a page gone back to, does nothing twice.
+    token = models.UUIDField(_("token"), null=True)
+    hash = models.CharField(_("hash"), editable=False, db_default="")
 
     class Meta:
         db_table = 'admin"."admin_actions'
-        verbose_name = "journal entry"
-        verbose_name_plural = "journal entries"
+        verbose_name = _("journal entry")
+        verbose_name_plural = _("journal entries")
         permissions = [("export_adminaction", "Can export the journal")]
+        constraints = [models.UniqueConstraint(fields=["token"], name="admin_actions_token_used_once")]
         indexes = [
             # The history of a row, and the filter by kind of target.
             models.Index(fields=["target_type", "target_id"], name="admin_actions_target"),
@@ -110,20 +126,22 @@ class AdminAction(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.action} by {self.admin_name}"
+        return gettext("%(act)s by %(name)s") % {"act": self.action, "name": self.admin_name}
 
 
 class Note(models.Model):
     """What staff want to remember of a contractor. Append-only, but that an erasure empties its text."""
 
     # No foreign key: it stands beside the journal, below the contractors.
-    contractor_id = models.BigIntegerField()
-    author = models.ForeignKey(AdminUser, models.RESTRICT, related_name="notes")
-    text = models.TextField(null=True)
-    created_at = models.DateTimeField(db_default=TransactionNow())
+    contractor_id = models.BigIntegerField(_("contractor id"))
+    author = models.ForeignKey(AdminUser, models.RESTRICT, related_name="notes", verbose_name=_("author"))
+    text = models.TextField(_("text"), null=True)
+    created_at = models.DateTimeField(_("created at"), db_default=TransactionNow())
 
     class Meta:
         db_table = 'admin"."notes'
+        verbose_name = _("note")
+        verbose_name_plural = _("notes")
         constraints = [
             models.CheckConstraint(
                 condition=Q(text__isnull=True) | Q(text__regex=r"\S") & Q(LessThanOrEqual(Length("text"), 10_000)),
@@ -136,26 +154,28 @@ class Note(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"note {self.pk}"
+        return gettext("Note %(id)s") % {"id": self.pk}
 
 
 class JobRun(models.Model):
     """One run of a cron command that was not dry. A run without an end is under way or was killed."""
 
     class Outcome(models.TextChoices):
-        DONE = "done"
-        FAILED = "failed"
+        DONE = "done", _("Done")
+        FAILED = "failed", _("Failed")
 
-    command = models.CharField()
-    started_at = models.DateTimeField(db_default=TransactionNow())
-    finished_at = models.DateTimeField(null=True)
-    now = models.DateTimeField("given --now", null=True)
-    outcome = models.CharField(choices=Outcome, null=True)
-    counts = models.JSONField(null=True)
-    error = models.TextField(null=True)
+    command = models.CharField(_("command"))
+    started_at = models.DateTimeField(_("started at"), db_default=TransactionNow())
+    finished_at = models.DateTimeField(_("finished at"), null=True)
+    now = models.DateTimeField(_("given --now"), null=True)
+    outcome = models.CharField(_("outcome"), choices=Outcome, null=True)
+    counts = models.JSONField(_("counts"), null=True)
+    error = models.TextField(_("error"), null=True)
 
     class Meta:
         db_table = 'admin"."job_runs'
+        verbose_name = _("job run")
+        verbose_name_plural = _("job runs")
         constraints = [
             models.CheckConstraint(condition=Q(outcome__in=["done", "failed"]), name="job_runs_outcome_valid"),
         ]
@@ -165,4 +185,12 @@ class JobRun(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.command} {self.started_at:%Y-%m-%d %H:%M}"
+        return f"{self.command}, {time(self.started_at)}"
+
+    @property
+    def first_problem(self) -> str:
+        return (self.error or "").partition("\n")[0][:200]
+
+    @property
+    def counted(self) -> str:
+        return ", ".join(f"{name} {count}" for name, count in (self.counts or {}).items() if isinstance(count, int))

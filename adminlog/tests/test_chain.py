@@ -272,7 +272,7 @@ def test_no_setting_of_a_session_changes_a_hash(five, anna, setting):
             " (SELECT hash FROM admin.admin_actions WHERE seq = 2),"
             " (act.id, act.admin_id, 'x', act.target_type, act.target_id, act.payload, act.created_at, act.seq,"
             " act.hash, act.admin_name, act.admin_role, act.contractors, act.details_id, act.details_hash,"
-            " act.part_of_id, act.address, act.request_id)::admin.admin_actions) WHERE seq = 3",
+            " act.part_of_id, act.address, act.request_id, act.token)::admin.admin_actions) WHERE seq = 3",
             f"4 (id %s): {HASH}",
         ),
         ("DELETE FROM admin.admin_actions WHERE seq = 3", "4 (id %s): it does not follow entry 2"),
@@ -358,6 +358,7 @@ FORGED = {
     "part_of_id": "1",
     "address": "'10.0.0.1/8'",
     "request_id": "gen_random_uuid()",
+    "token": "gen_random_uuid()",
     "hash": "repeat('0', 64)",
 }
 

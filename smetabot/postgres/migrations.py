@@ -186,6 +186,27 @@ class CreateFunction(DatabaseOnly):
         return self.name.rpartition(".")[2]
 
 
+class ReplaceFunction(CreateFunction):
+    """In place: what calls it stays."""
+
+    def __init__(self, signature: str, sql: str, *, previous: str):
+        super().__init__(signature, sql)
+        self.previous = previous
+
+    def database_forwards(self, app_label, schema_editor, from_state, to_state):
+        schema_editor.execute(f"CREATE OR REPLACE FUNCTION {self.signature} {self.definition}", params=None)
+
+    def database_backwards(self, app_label, schema_editor, from_state, to_state):
+        schema_editor.execute(f"CREATE OR REPLACE FUNCTION {self.signature} {self.previous}", params=None)
+
+    def describe(self):
+        return f"Replace function {self.signature}"
+
+    @property
+    def migration_name_fragment(self):
+        return f"replace_{super().migration_name_fragment}"
+
+
 def qualified(db_table: str, suffix: str = "") -> str:
     """The name as SQL, with its schema always told, because a function that fixes its search_path sees no public."""
     schema, name = split_identifier(db_table)

@@ -71,13 +71,13 @@ TABLES = {
     """,
     "admin.admin_users": """
         id:bigint tg_user_id:bigint username:text? role:text is_active:boolean=true added_at:timestamptz=now()
-        login_id:integer?
+        login_id:integer? language:text? time_zone:text?
     """,
     "admin.admin_actions": """
         id:bigint admin_id:bigint action:text target_type:text? target_id:bigint? payload:jsonb?
         created_at:timestamptz=now() seq:bigint=0 hash:text='' admin_name:text? admin_role:text=''
         contractors:bigint[]='{}' details_id:bigint? details_hash:text? part_of_id:bigint? address:inet?
-        request_id:uuid?
+        request_id:uuid? token:uuid?
     """,
     "admin.action_details": "id:bigint salt:uuid?=gen_random_uuid() personal:jsonb?",
     "admin.notes": "id:bigint contractor_id:bigint author_id:bigint text:text? created_at:timestamptz=now()",
@@ -142,6 +142,7 @@ KEYS = """
     admin.admin_users(login_id)
     admin.admin_actions(seq)
     admin.admin_actions(details_id)
+    admin.admin_actions(token)
 """
 
 INDEXES = {
