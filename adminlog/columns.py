@@ -9,28 +9,53 @@ from django.db.models import Model
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.utils import display_for_value
+
+from adminlog.formats import amount
 
 EMPTY = "-"
 Column = Callable[[Any], Any]
+# Text, or what is translated only when it is read.
+Words = Any
 
 
 def column(
-    path: str, title: str | None = None, *, show: Callable[[Any], Any] = lambda value: value, empty: str = EMPTY
+    path: str,
+    title: Words | None = None,
+    *,
+    show: Callable[[Any], Any] = lambda value: value,
+    empty: Words = EMPTY,
+    ordering: str | None = None,
 ) -> Column:
     """A column of what `show` makes of the value at the end of a path such as channel__contractor."""
 
     def cell(row: Model) -> Any:
-        value: Any = row
-        for name in path.split("__"):
-            value = getattr(value, name, None)
-        return display_for_value(None if value in (None, "") else show(value), empty)
+        value = at_end(row, path)
+        return display_for_value(None if value in (None, "") else show(value), str(empty))
 
+    return named(cell, path, title, ordering)
+
+
+def named(cell: Column, path: str, title: Words | None, ordering: str | None = None) -> Column:
     cell.__name__ = path
-    return admin.display(cell, description=title or path.rpartition("__")[2].replace("_", " "))
+    # The words that its field bears as verbose_name, where it is one.
+    return admin.display(cell, description=title or _(path.rpartition("__")[2].replace("_", " ")), ordering=ordering)
 
 
-def link(path: str, title: str | None = None) -> Column:
+def at_end(row: Any, path: str) -> Any:
+    for name in path.split("__"):
+        row = getattr(row, name, None)
+    return row
+
+
+def number(path: str, title: Words | None = None, *, empty: Words = EMPTY) -> Column:
+    """How much or how many; an id is none."""
+    return column(path, title, show=amount, empty=empty, ordering=path)
+
+
+def link(path: str, title: Words | None = None) -> Column:
     """A parent, as a link to its page. The list names the path in list_select_related."""
     return column(path, title, show=linked)
 
@@ -52,21 +77,37 @@ def list_of(model: type[Model]) -> str:
     return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
 
 
-def label(path: str, title: str | None = None, **colours: str) -> Column:
+def label(path: str, title: Words | None = None, **colours: str) -> Column:
     """A choice, or yes and no, as a label in one of the theme's colours: success, info, warning, danger, else grey."""
+    parents, _separator, name = path.rpartition("__")
 
-    def show(value: Any) -> str:
-        text = ("yes" if value else "no") if isinstance(value, bool) else str(value)
-        return coloured(text, colours.get(text))
+    def cell(row: Model) -> Any:
+        owner = at_end(row, parents) if parents else row
+        value = getattr(owner, name, None)
+        if value in (None, ""):
+            return EMPTY
+        if isinstance(value, bool):
+            return coloured(yes_or_no(value), colours.get("yes" if value else "no"))
+        return coloured(chosen(owner, name), colours.get(str(value)))
 
-    return column(path, title, show=show)
+    return named(cell, path, title)
 
 
-def coloured(text: str, colour: str | None = None) -> str:
-    return render_to_string("unfold/helpers/label.html", {"text": text.replace("_", " "), "type": colour})
+def chosen(row: Any, name: str) -> str:
+    """What a choice is called; what stands there, where it is none."""
+    display = getattr(row, f"get_{name}_display", None)
+    return str(display() if display else getattr(row, name))
 
 
-def as_json(path: str, title: str | None = None) -> Column:
+def yes_or_no(value: bool) -> str:
+    return gettext("yes") if value else gettext("no")
+
+
+def coloured(text: Words, colour: str | None = None) -> str:
+    return render_to_string("unfold/helpers/label.html", {"text": text, "type": colour})
+
+
+def as_json(path: str, title: Words | None = None) -> Column:
     """JSON as a person reads it: indented, and in the letters that it was written in."""
     return column(path, title, show=lambda value: preformatted(json.dumps(value, ensure_ascii=False, indent=2)))
 

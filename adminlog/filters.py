@@ -1,23 +1,29 @@
-"""Filters of the journal's list. For their choices they read the staff, or an index."""
+"""Filters of lists. For their choices they read the staff, an index or the calendar."""
 
 import datetime as dt
 from typing import Any
 
 from django import forms
+from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import ValidationError
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import DropdownFilter, RangeDateTimeFilter
 
+from adminlog.days import day_of, within
 from adminlog.models import AdminAction, AdminUser
 from adminlog.story import kind
 
+DAY = dt.timedelta(days=1)
+
 
 class PersonFilter(DropdownFilter):
-    title = "person"
+    title = _("person")
     parameter_name = "admin"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
@@ -27,21 +33,21 @@ class PersonFilter(DropdownFilter):
         return queryset.filter(admin=number(self.value())) if self.value() else queryset
 
 
-class OccurringFilter(DropdownFilter):
+class OccurringFilter(admin.SimpleListFilter):
     """By what occurs in a column: its index tells the next value after each one, however many rows have it."""
 
     # So many are offered: a program may write any.
     most = 200
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        column = connection.ops.quote_name(self.parameter_name)
+        table, column = map(connection.ops.quote_name, (model_admin.opts.db_table, self.parameter_name))
         with connection.cursor() as cursor:
             cursor.execute(
                 f"""
                 WITH RECURSIVE occurring (value) AS (
-                    SELECT min({column}) FROM admin.admin_actions
+                    SELECT min({column}) FROM {table}
                     UNION ALL
-                    SELECT (SELECT min({column}) FROM admin.admin_actions WHERE {column} > value)
+                    SELECT (SELECT min({column}) FROM {table} WHERE {column} > value)
                     FROM occurring WHERE value IS NOT NULL
                 )
                 SELECT value FROM occurring WHERE value IS NOT NULL LIMIT %s
@@ -53,17 +59,22 @@ class OccurringFilter(DropdownFilter):
     def called(self, value: str) -> str:
         return value
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[AdminAction]) -> QuerySet[AdminAction]:
-        return queryset.filter(**{self.parameter_name: self.value()}) if self.value() else queryset
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(Q((str(self.parameter_name), self.value()))) if self.value() else queryset
 
 
-class ActFilter(OccurringFilter):
-    title = "act"
+class CommandFilter(OccurringFilter):
+    title = _("command")
+    parameter_name = "command"
+
+
+class ActFilter(OccurringFilter, DropdownFilter):
+    title = _("act")
     parameter_name = "action"
 
 
-class TargetFilter(OccurringFilter):
-    title = "target"
+class TargetFilter(OccurringFilter, DropdownFilter):
+    title = _("target")
     parameter_name = "target_type"
 
     def called(self, value: str) -> str:
@@ -73,7 +84,8 @@ class TargetFilter(OccurringFilter):
 class ContractorFilter(DropdownFilter):
     """A contractor's timeline, for which the list is opened from elsewhere: there are too many to choose from."""
 
-    title = parameter_name = "contractor"
+    title = _("contractor")
+    parameter_name = "contractor"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [(chosen, chosen)] if (chosen := self.value()) else []
@@ -110,3 +122,45 @@ def number(value: Any) -> int:
         return int(value)
     except ValueError as error:
         raise IncorrectLookupParameters(error) from error
+
+
+class DaysFilter(admin.SimpleListFilter):
+    """The days from one to another in which `column` lies, in the calendar of daily figures."""
+
+    column: str
+
+    @classmethod
+    def query(cls, first: dt.date, last: dt.date) -> dict[str, str]:
+        """What the address says of the days from `first` up to, without, `last`."""
+        return {str(cls.parameter_name): f"{first}..{last - DAY}"}
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        today = day_of(timezone.now())
+        tomorrow = today + DAY
+        spans = [
+            (self.query(today, tomorrow), _("Today")),
+            (self.query(today - DAY, today), _("Yesterday")),
+            (self.query(tomorrow - 7 * DAY, tomorrow), _("Last 7 days")),
+            (self.query(tomorrow - 30 * DAY, tomorrow), _("Last 30 days")),
+        ]
+        choices: list[tuple[str, Any]] = [(query[str(self.parameter_name)], title) for query, title in spans]
+        chosen = self.value()
+        if chosen and chosen not in dict(choices):
+            first, last = self.span(chosen)
+            choices.append((chosen, f"{date_format(first)} – {date_format(last - DAY)}"))
+        return choices
+
+    def span(self, chosen: str) -> tuple[dt.date, dt.date]:
+        first, _dots, last = chosen.partition("..")
+        try:
+            span = dt.date.fromisoformat(first), dt.date.fromisoformat(last) + DAY
+            within(self.column, *span)
+        except (OverflowError, ValueError) as error:
+            raise IncorrectLookupParameters(error) from error
+        return span
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return self.narrowed(queryset, *self.span(chosen)) if (chosen := self.value()) else queryset
+
+    def narrowed(self, queryset: QuerySet[Any], first: dt.date, last: dt.date) -> QuerySet[Any]:
+        return queryset.filter(within(self.column, first, last))

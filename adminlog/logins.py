@@ -11,6 +11,7 @@ from django.contrib.auth.signals import user_login_failed
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import connection, transaction
 from django.http import HttpRequest, QueryDict
+from django.utils.translation import gettext as _
 from django_otp.models import Device
 from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.models import TOTPDevice
@@ -26,7 +27,7 @@ def let_in(request: HttpRequest, login: Any, device: Device | None = None) -> No
     """`device` is the one that verified them, if any did."""
     second_factor.hold(login)
     if device is None and second_factor.is_set_up_for(login):
-        raise PermissionDenied("A second factor was set up meanwhile.")
+        raise PermissionDenied(_("A second factor was set up meanwhile."))
     facts = {"second_factor": SECOND_FACTORS.get(type(device))}
     # First: of a transaction that fails here, the session in memory would still be logged in.
     journal.record(journal.Act("login.succeeded", login.admin_user, facts=facts), by=login.admin_user)
@@ -65,7 +66,7 @@ def check_code(request: HttpRequest, login: Any, code: str) -> Device:
 def check_password(request: HttpRequest, login: Any, password: str) -> None:
     """The password of somebody who is in already: a wrong one leads to a lock-out, during which none is looked at."""
     if auth.authenticate(request, username=login.get_username(), password=password) is None:
-        raise ValidationError("This password is wrong.", code="wrong_password")
+        raise ValidationError(_("This password is wrong."), code="wrong_password")
 
 
 class LockOutHandler(AxesDatabaseHandler):

@@ -9,6 +9,8 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django_otp.models import Device
 from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
@@ -57,10 +59,17 @@ def verify(devices: "QuerySet[Any]", code: str) -> Device:
     # Raised only now: the transaction has counted the failure.
     if not is_allowed:
         seconds = int((pause["locked_until"] - timezone.now()).total_seconds()) + 1
-        unit = "second" if seconds == 1 else "seconds"
-        raise ValidationError(f"After a wrong code there is a pause. Try again in {seconds} {unit}.", code="too_soon")
+        raise ValidationError(
+            ngettext(
+                "After a wrong code there is a pause. Try again in %(seconds)s second.",
+                "After a wrong code there is a pause. Try again in %(seconds)s seconds.",
+                seconds,
+            ),
+            code="too_soon",
+            params={"seconds": seconds},
+        )
     if not is_right:
-        raise ValidationError("This code is wrong, or it was used already.", code="wrong_code")
+        raise ValidationError(_("This code is wrong, or it was used already."), code="wrong_code")
     return device
 
 
@@ -89,7 +98,7 @@ def set_up(login: Any, device_id: int, code: str, *, again: bool, session: str |
         # Who knows only the password may set up the first one, and not replace it.
         is_taken = not again and older.filter(confirmed=True).exists()
         if is_taken or not waiting(login, device_id).update(confirmed=True):
-            raise ValidationError("A second factor was set up elsewhere meanwhile. Log in anew.", code="taken")
+            raise ValidationError(_("A second factor was set up elsewhere meanwhile. Log in anew."), code="taken")
         older.delete()
         StaticDevice.objects.filter(user=login).delete()
         sessions.end(login, but=session)
@@ -112,7 +121,7 @@ def renew_backup_codes(login: Any) -> list[str]:
 def give_up(login: Any) -> None:
     """ValidationError when their role requires it."""
     if is_required_of(login.admin_user):
-        raise ValidationError("Your role requires a second factor.", code="required")
+        raise ValidationError(_("Your role requires a second factor."), code="required")
     hold(login)
     remove(login)
     journal.record(journal.Act("second_factor.removed", login.admin_user), by=login.admin_user)

@@ -2,20 +2,39 @@
 
 import datetime as dt
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from django.apps import apps
 from django.db.models import DateTimeField, Field, Model
 from django.utils.dateparse import parse_datetime
 from django.utils.text import Truncator
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from unfold.utils import display_for_value
 
-from adminlog.columns import EMPTY
+from adminlog.columns import EMPTY, yes_or_no
 from adminlog.journal import columns_of
 from adminlog.models import AdminAction
 
 MOMENTS = ("before", "after")
+# What acts tell that is no column; `title` looks them up.
+FACTS = [
+    gettext_noop("again"),
+    gettext_noop("chosen"),
+    gettext_noop("failed logins"),
+    gettext_noop("filters"),
+    gettext_noop("format"),
+    gettext_noop("history"),
+    gettext_noop("left without account"),
+    gettext_noop("list"),
+    gettext_noop("password"),
+    gettext_noop("rows"),
+    gettext_noop("searched"),
+    gettext_noop("second factor"),
+    gettext_noop("skipped"),
+    gettext_noop("step"),
+]
 
 
 class Change(NamedTuple):
@@ -33,13 +52,13 @@ def moments(act: AdminAction) -> tuple[dict[str, Any], dict[str, Any]]:
     return before, after
 
 
-def changes(act: AdminAction) -> list[Change]:
+def changes(act: AdminAction, *, say: Callable[[Any, Any], str] | None = None) -> list[Change]:
     """The columns in the order of their table, then what is none. The key is left out: it is the target's id."""
     before, after = moments(act)
-    columns = columns_of(model(act.target_type))
+    columns, say = columns_of(model(act.target_type)), say or shown
     named = ((name, columns.get(name)) for name in dict.fromkeys([*columns, *before, *after]))
     return [
-        Change(title(name, column), shown(before.get(name), column), shown(after.get(name), column))
+        Change(title(name, column), say(before.get(name), column), say(after.get(name), column))
         for name, column in named
         if (name in before or name in after) and not (column and column.primary_key)
     ]
@@ -79,7 +98,7 @@ def pieces(act: AdminAction) -> Iterator[str]:
             yield f"{name}: {value}"
     yield from (f"{title(name)}: {shown(value)}" for name, value in remarks(act).items())
     if is_emptied(act):
-        yield "emptied by an erasure"
+        yield _("emptied by an erasure")
 
 
 def told(act: AdminAction) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -110,7 +129,7 @@ def kind(target_type: str) -> str:
 
 
 def title(name: str, column: "Field[Any, Any] | None" = None) -> str:
-    return str(column.verbose_name) if column else name.replace("_", " ")
+    return str(column.verbose_name) if column else _(name.replace("_", " "))
 
 
 def shown(value: Any, column: "Field[Any, Any] | None" = None) -> str:
@@ -118,9 +137,9 @@ def shown(value: Any, column: "Field[Any, Any] | None" = None) -> str:
         case None | "":
             return EMPTY
         case bool():
-            return "yes" if value else "no"
+            return yes_or_no(value)
         case str() if column is not None and column.choices:
-            return value.replace("_", " ")
+            return str(dict(column.flatchoices).get(value, value))
         case str() if isinstance(column, DateTimeField) and (moment := read(value)):
             return display_for_value(moment, EMPTY)
         case dict() | list():

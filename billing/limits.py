@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import OuterRef, Subquery, Value
 from django.db.models.functions import Coalesce
 from django.utils.text import Truncator
+from django.utils.translation import gettext as _
 
 from billing.models import Plan, Subscription
 
@@ -30,16 +31,19 @@ class Features:
     def read(cls, value: Any) -> "Features":
         """ValidationError with a message for each known key whose value is of another type."""
         if not isinstance(value, dict):
-            raise ValidationError(f'features is an object such as {{"crm": true}}, not {as_json(value)}')
+            raise ValidationError(
+                _("features is an object such as %(example)s, not %(value)s"),
+                params={"example": '{"crm": true}', "value": as_json(value)},
+            )
         known = {key: value[key] for key in (*FLAGS, "team_size") if key in value}
         wrong = [
-            f"{key} is true or false, not {as_json(known[key])}"
+            _("%(key)s is true or false, not %(value)s") % {"key": key, "value": as_json(known[key])}
             for key in FLAGS
             if key in known and not isinstance(known[key], bool)
         ]
         team_size = known.get("team_size", 1)
         if type(team_size) is not int or team_size < 1:  # True is an int too
-            wrong.append(f"team_size is a whole number from 1 up, not {as_json(team_size)}")
+            wrong.append(_("team_size is a whole number from 1 up, not %(value)s") % {"value": as_json(team_size)})
         if wrong:
             raise ValidationError(wrong)
         return cls(**known, others={key: value[key] for key in value if key not in known})

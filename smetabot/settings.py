@@ -18,6 +18,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
 from django.urls import reverse_lazy
+from django.utils.translation import gettext_lazy as _
 
 from smetabot.postgres import embedded
 
@@ -93,6 +94,12 @@ def zone(value: str) -> ZoneInfo:
         raise ValueError(f"{value!r} is no time zone; write one such as Europe/Moscow") from None
 
 
+def language(value: str) -> str:
+    if value in dict(LANGUAGES):
+        return value
+    raise ValueError(f"{value!r} is neither en nor ru")
+
+
 def number_of(unit: str, *, least: int, most: int) -> Callable[[str], int]:
     def cast(value: str) -> int:
         if re.fullmatch(rf"\d{{1,{len(str(most))}}}", value, re.ASCII) and least <= int(value) <= most:
@@ -103,6 +110,7 @@ def number_of(unit: str, *, least: int, most: int) -> Callable[[str], int]:
 
 
 ROLES = ["support", "manager", "owner"]
+LANGUAGES = [("en", "English"), ("ru", "Русский")]
 
 
 def roles(value: str) -> list[str]:
@@ -231,6 +239,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django_otp.middleware.OTPMiddleware",
     "adminlog.sessions.idle_middleware",
+    "adminlog.preferences.preferences_middleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
@@ -261,8 +270,13 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 
+# What is no page speaks English in UTC: commands, cron's mails, the journal, logs.
+LANGUAGE_CODE = "en"
 USE_TZ = True
 TIME_ZONE = "UTC"
+# Of pages, for whoever chose none. Not LANGUAGE: a shell's variable of that name means its programs.
+STAFF_LANGUAGE = read("STAFF_LANGUAGE", language, default="en")
+STAFF_ZONE = read("STAFF_ZONE", zone, default=ZoneInfo("UTC"))
 FORMAT_MODULE_PATH = "smetabot.backoffice.formats"
 # The calendar of daily figures. How a moment is shown is another matter.
 DAY_ZONE = read("DAY_ZONE", zone, default=ZoneInfo("UTC"))
@@ -313,12 +327,20 @@ UNFOLD = {
     "SITE_FAVICONS": [
         {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("smetabot/favicon.svg")},
     ],
+    "STYLES": [
+        lambda request: static("smetabot/accessibility.css"),
+        lambda request: static("smetabot/backoffice.css"),
+        lambda request: static("smetabot/sections.css"),
+    ],
+    "SCRIPTS": [lambda request: static("smetabot/accessibility.js")],
+    "DASHBOARD_CALLBACK": "smetabot.backoffice.dashboard.show",
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
     "ACCOUNT": {
         "navigation": [
-            {"title": "Change password", "link": reverse_lazy("admin:password_change")},
-            {"title": "Second factor", "link": reverse_lazy("admin:second_factor")},
+            {"title": _("My settings"), "link": reverse_lazy("admin:preferences")},
+            {"title": _("Change password"), "link": reverse_lazy("admin:password_change")},
+            {"title": _("Second factor"), "link": reverse_lazy("admin:second_factor")},
         ]
     },
 }

@@ -21,6 +21,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse, reverse_lazy
 from django.utils.crypto import constant_time_compare
 from django.utils.safestring import mark_safe
+from django.utils.translation import gettext_lazy as _
 from django.views.generic import FormView, TemplateView
 from django_otp.plugins.otp_static.models import StaticDevice
 from unfold.forms import AdminOwnPasswordChangeForm, AuthenticationForm
@@ -29,9 +30,9 @@ from unfold.widgets import UnfoldAdminPasswordWidget
 from adminlog import journal, logins, second_factor
 from adminlog.roles import member_of_staff
 
-NOT_STAFF = "This login belongs to no active member of staff. An owner can make it one or switch it on again."
-SECOND_FACTOR_NEEDED = "Your role requires a second factor now. Log in again to use it or to set it up."
-STALE = "That took too long, or something changed meanwhile. Please begin again."
+NOT_STAFF = _("This login belongs to no active member of staff. An owner can make it one or switch it on again.")
+SECOND_FACTOR_NEEDED = _("Your role requires a second factor now. Log in again to use it or to set it up.")
+STALE = _("That took too long, or something changed meanwhile. Please begin again.")
 STEP_SECONDS = 10 * 60
 
 # Of the session: whose password was right, which key waits for its first code, what is shown once.
@@ -54,7 +55,7 @@ class LoginForm(AuthenticationForm):
 
 class PasswordStep(PasswordContextMixin, LoginView):
     template_name = "admin/login.html"
-    title = "Log in"
+    title = _("Log in")
     authentication_form = LoginForm
     next_page = "admin:index"
 
@@ -101,7 +102,9 @@ class CodeInput(UnfoldAdminPasswordWidget):
 
 class CodeForm(forms.Form):
     code = forms.CharField(
-        max_length=50, widget=CodeInput({"autocomplete": "one-time-code", "autofocus": "", "spellcheck": "false"})
+        label=_("Code"),
+        max_length=50,
+        widget=CodeInput({"autocomplete": "one-time-code", "autofocus": "", "spellcheck": "false"}),
     )
 
 
@@ -151,7 +154,7 @@ class PendingStep(PasswordContextMixin, FormView):
 
 class CodeStep(PendingStep):
     template_name = "backoffice/login_code.html"
-    title = "Your code"
+    title = _("Your code")
 
     def form_valid(self, form: CodeForm) -> HttpResponse:
         try:
@@ -162,7 +165,8 @@ class CodeStep(PendingStep):
         going = self.let_in(device)
         if isinstance(device, StaticDevice):
             left = second_factor.backup_codes_left(self.login)
-            messages.warning(self.request, f"That was a backup code. Unused ones left: {left}.")
+            told = _("That was a backup code. Unused ones left: %(left)s.") % {"left": left}
+            messages.warning(self.request, told)
         return redirect(going)
 
 
@@ -170,7 +174,7 @@ class KeyPage(PasswordContextMixin, FormView):
     """Shows the key of an authenticator, and takes the first code made with it."""
 
     form_class = CodeForm
-    title = "Set up a second factor"
+    title = _("Set up a second factor")
     login: Any = None
     device: Any = None
     start = ""
@@ -245,12 +249,12 @@ def show_once(request: HttpRequest, codes: list[str], *, going: str) -> HttpResp
 class BackupCodes(PasswordContextMixin, TemplateView):
     template_name = "backoffice/backup_codes.html"
     http_method_names = ["get"]
-    title = "Your backup codes"
+    title = _("Your backup codes")
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         shown = request.session.pop(SHOWN_ONCE, None)
         if shown is None:
-            messages.info(request, "Backup codes are shown once. If you have not kept them, make new ones.")
+            messages.info(request, _("Backup codes are shown once. If you have not kept them, make new ones."))
             return redirect("admin:second_factor")
         return self.render_to_response(self.get_context_data(**shown))
 
@@ -260,7 +264,7 @@ class OwnForm(forms.Form):
 
     act = forms.ChoiceField()
     password = forms.CharField(
-        label="Your password",
+        label=_("Your password"),
         strip=False,
         max_length=4096,
         widget=UnfoldAdminPasswordWidget({"autocomplete": "current-password"}),
@@ -274,7 +278,7 @@ class OwnForm(forms.Form):
         acts = {"set_up": True, "renew": self.is_set_up, "give_up": self.may_be_removed}
         self.fields["act"].choices = [(act, act) for act, is_offered in acts.items() if is_offered]  # type: ignore[attr-defined]
         if self.is_set_up:
-            self.fields["password"].label = "Your password, or a code from your authenticator"
+            self.fields["password"].label = _("Your password, or a code from your authenticator")
 
     def clean_password(self) -> str:
         proof, login = self.cleaned_data["password"], self.request.user
@@ -288,7 +292,7 @@ class OwnForm(forms.Form):
 class OwnSecondFactor(PasswordContextMixin, FormView):
     template_name = "backoffice/second_factor.html"
     form_class = OwnForm
-    title = "Second factor"
+    title = _("Second factor")
 
     def get_form_kwargs(self) -> dict[str, Any]:
         return super().get_form_kwargs() | {"request": self.request}
@@ -307,7 +311,7 @@ class OwnSecondFactor(PasswordContextMixin, FormView):
                     self.request, second_factor.renew_backup_codes(login), going=reverse("admin:second_factor")
                 )
         second_factor.give_up(login)
-        messages.success(self.request, "Your second factor is removed. Your password alone lets you in now.")
+        messages.success(self.request, _("Your second factor is removed. Your password alone lets you in now."))
         return redirect("admin:second_factor")
 
 
@@ -347,7 +351,7 @@ def locked_out(request: HttpRequest, response: HttpResponseBase, credentials: ob
     """What axes answers with instead of `response`."""
     context = {
         **admin.site.each_context(request),
-        "title": "Locked out",
+        "title": _("Locked out"),
         "minutes": int(settings.AXES_COOLOFF_TIME.total_seconds() // 60),
     }
     return render(request, "backoffice/locked_out.html", context, status=429)

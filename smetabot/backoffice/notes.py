@@ -9,6 +9,8 @@ from django.db.models.functions import JSONObject
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.text import Truncator
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from adminlog.columns import column, linked, page_of, preformatted
@@ -20,16 +22,17 @@ from adminlog.search import matching
 from billing.models import Gift
 from core.models import Contractor
 
-ERASED = "erased"
+ERASED = _("erased")
 
 
 class NoteForm(RowForm):
     contractor = forms.ModelChoiceField(
         Contractor.objects.all(),
+        label=_("Contractor"),
         # It is chosen as a gift's contractor is: the search asks a foreign key whose rows it is to look among.
         widget=ParentSelect(Gift._meta.get_field("contractor"), admin.site),
     )
-    text = forms.CharField(max_length=10_000, widget=UnfoldAdminTextareaWidget)
+    text = forms.CharField(label=_("Text"), max_length=10_000, widget=UnfoldAdminTextareaWidget)
 
 
 @admin.register(Note)
@@ -47,7 +50,7 @@ class NoteAdmin(BaseAdmin):
     list_filter = ["author"]
     list_select_related = ["author"]
     search_fields = ["text", "author__username"]
-    search_help_text = "Text, contractor, author"
+    search_help_text = _("Text, contractor, author")
     fields = ["created_at", "contractor", "author", column("text", show=preformatted, empty=ERASED)]
     add_fieldsets = [(None, {"fields": ["contractor", "text"]})]
 
@@ -60,7 +63,7 @@ class NoteAdmin(BaseAdmin):
         contractors = matching(Contractor, ["tg_user_id", "username", "full_name"], word)
         return super().found_by(word) | Q(contractor_id__in=Contractor.objects.filter(contractors).values("pk"))
 
-    @admin.display
+    @admin.display(description=_("contractor"))
     def contractor(self, note: Any) -> str:
         """A link while there is such a contractor."""
         return linked(Contractor(**note.contractor_names)) if note.contractor_names else str(note.contractor_id)
@@ -79,7 +82,9 @@ def notes_on(request: HttpRequest, contractor: int) -> list[Section]:
     notes: Any = admin.site.get_model_admin(Note)
     if not notes.has_view_permission(request):
         return []
-    section = Section(request, heading="notes", model_admin=notes, by="contractor_id", key=contractor)
+    section = Section(
+        request, name="notes", heading=gettext("notes"), model_admin=notes, by="contractor_id", key=contractor
+    )
     if notes.has_add_permission(request):
         section.add_url = f"{reverse('admin:adminlog_note_add')}?contractor={contractor}"
     return [section]

@@ -1,9 +1,10 @@
 """How long one waits for a lock, and what is said to whom it took too long."""
 
 from django.db import connection
+from django.utils.translation import gettext_lazy as _
 from psycopg.errors import LockNotAvailable
 
-BUSY = "Somebody else is changing this at the moment. Nothing was done; try again."
+BUSY = _("Somebody else is changing this at the moment. Nothing was done; try again.")
 
 
 def set_patience(patience: str) -> None:

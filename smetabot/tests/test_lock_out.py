@@ -193,7 +193,7 @@ def test_a_right_password_of_no_active_member_of_staff_is_a_failure(client, row)
     else:
         member(is_active=False)
         member("boris")
-    assert NOT_STAFF in knock(client).content.decode()
+    assert str(NOT_STAFF) in knock(client).content.decode()
     assert told() == [FAILED]
     assert AdminAction.objects.get().admin.username == ("system" if row is None else "anna")
 

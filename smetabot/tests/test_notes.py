@@ -20,7 +20,7 @@ def page(contractor) -> str:
 
 def test_a_note_is_added_from_the_contractors_page_and_leads_back_to_it(anna):
     contractor = ContractorFactory(full_name="Иван Петров")
-    [notes, *_] = anna.get(page(contractor)).context["sections"]
+    notes = anna.get(page(contractor)).context["section"]["notes"]
     assert "Иван Петров" in anna.get(notes.add_url).content.decode()
 
     response = change(anna, notes.add_url, text="Звонить после шести")
@@ -124,7 +124,7 @@ def test_a_contractors_page_shows_the_newest_ten_of_their_own_notes(anna):
         NoteFactory(contractor_id=contractor.pk, text=f"no {number}")
     NoteFactory(contractor_id=ContractorFactory().pk)
 
-    [notes, *_] = anna.get(page(contractor)).context["sections"]
+    notes = anna.get(page(contractor)).context["section"]["notes"]
 
     assert [note.text for note in notes.result_list] == [f"no {number}" for number in range(11, 1, -1)]
     assert anna.get(notes.whole_url).context["cl"].result_count == 12

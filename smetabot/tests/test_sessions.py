@@ -125,9 +125,9 @@ def test_who_logs_out_is_out_and_the_journal_says_so(client):
 @pytest.mark.django_db(transaction=True)
 def test_nobody_comes_in_or_goes_without_a_word_in_the_journal(client, login, held_journal):
     other = Browser()
-    assert BUSY in knock(other, follow=True).content.decode()
+    assert str(BUSY) in knock(other, follow=True).content.decode()
     assert not is_in(other)
-    assert BUSY in client.post(reverse("admin:logout"), follow=True).content.decode()
+    assert str(BUSY) in client.post(reverse("admin:logout"), follow=True).content.decode()
     assert is_in(client)
 
 

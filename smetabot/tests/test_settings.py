@@ -112,6 +112,8 @@ def test_an_empty_variable_is_an_unset_one(configured):
         ("DEBUG", "2", "'2' is neither 1 nor 0"),
         ("DAY_ZONE", "Moscow", "'Moscow' is no time zone; write one such as Europe/Moscow"),
         ("DAY_ZONE", "../../etc/passwd", "is no time zone"),
+        ("STAFF_LANGUAGE", "de", "'de' is neither en nor ru"),
+        ("STAFF_ZONE", "Moscow", "'Moscow' is no time zone"),
         ("GRACE_DAYS", "-1", "'-1' is not a number of days from 0 to 3650"),
         ("GRACE_DAYS", "3 days", "'3 days' is not a number of days"),
         ("GRACE_DAYS", "3651", "'3651' is not a number of days"),
