@@ -8,7 +8,10 @@ from django import forms
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.exceptions import ValidationError
 from django.utils.text import Truncator
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from unfold.utils import display_for_value
+from unfold.widgets import INPUT_CLASSES, UnfoldAdminTextareaWidget
 
 OVERTAKEN = "overtaken"
 
@@ -52,10 +55,34 @@ class RowForm(forms.ModelForm):
         for name in list(self.cleaned_data):
             bound: Any = self[name]
             if bound.field.show_hidden_initial and bound.is_overtaken:
-                holds = display_for_value(bound.field.prepare_value(bound.initial), "nothing") or "nothing"
-                message = f"{bound.label} was changed meanwhile to {Truncator(holds).chars(200)}; look again."
-                self.add_error(name, ValidationError(message, code=OVERTAKEN))
+                holds = display_for_value(bound.field.prepare_value(bound.initial), "") or _("nothing")
+                message = _("%(field)s was changed meanwhile to %(value)s; look again.")
+                params = {"field": bound.label, "value": Truncator(holds).chars(200)}
+                self.add_error(name, ValidationError(message, code=OVERTAKEN, params=params))
         return cleaned
+
+
+class ReasonField(forms.CharField):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            label=gettext_lazy("Reason"),
+            help_text=gettext_lazy("The journal keeps it."),
+            max_length=1000,
+            widget=UnfoldAdminTextareaWidget({"rows": 2}),
+            **kwargs,
+        )
+
+
+class ReasonedForm(RowForm):
+    reason = ReasonField()
+
+
+class MomentField(forms.DateTimeField):
+    """One box, in which the browser lets a day and a time be chosen; to the minute, on the clock of whoever looks."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        attrs = {"type": "datetime-local", "class": " ".join(INPUT_CLASSES)}
+        super().__init__(widget=forms.DateTimeInput(attrs, format="%Y-%m-%dT%H:%M"), **kwargs)
 
 
 class FiniteDecimalField(forms.DecimalField):

@@ -11,6 +11,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from adminlog import journal, second_factor, sessions
 from adminlog.models import AdminUser
@@ -23,7 +24,13 @@ def system() -> AdminUser:
 
 @transaction.atomic
 def add(
-    *, username: str, tg_user_id: int, role: str, by: AdminUser, password: str | None = None
+    *,
+    username: str,
+    tg_user_id: int,
+    role: str,
+    by: AdminUser,
+    password: str | None = None,
+    reason: str | None = None,
 ) -> tuple[AdminUser, str]:
     """Make a login with its row among the staff. Returns the password too, which is kept nowhere else: the given one,
     or a random one.
@@ -39,7 +46,7 @@ def add(
     admin_user = AdminUser(tg_user_id=tg_user_id, username=username, role=role, login=login)
     admin_user.full_clean()
     admin_user.save()
-    journal.record(journal.Act("admin_user.added", admin_user, after=journal.values(admin_user)), by=by)
+    journal.record(journal.Act("admin_user.added", admin_user, after=journal.values(admin_user)), by=by, reason=reason)
     return admin_user, password
 
 
@@ -47,25 +54,23 @@ def add(
 class Reset:
     """What it came to. A password that was made up is kept nowhere else."""
 
-    password_changed: bool
+    act: journal.Act
+    told: str
     made_up: str | None
-    second_factor_removed: bool
-    failures_forgotten: bool
 
     def __str__(self) -> str:
-        told = ["The password is the new one." if self.password_changed else "The password stays."]
-        if self.made_up:
-            told = [f"The new password is {self.made_up} (shown only now)."]
-        told += ["The second factor is removed." if self.second_factor_removed else "No second factor is removed."]
-        told += ["Failed logins are forgotten." if self.failures_forgotten else "There were no failed logins."]
-        return " ".join([*told, "All sessions have ended."])
+        return f"{self.new_password} {self.told}".lstrip()
+
+    @property
+    def new_password(self) -> str:
+        return _("The new password is %s (shown only now).") % self.made_up if self.made_up else ""
 
 
 def refusal_to_reset(admin_user: AdminUser, *, by: AdminUser) -> str | None:
     if admin_user.login is None:
-        return f"{admin_user} has no login, so there is nothing to reset."
+        return _("%(name)s has no login, so there is nothing to reset.") % {"name": admin_user}
     if admin_user == by:
-        return "Nobody resets themselves. Change your password on the page for it."
+        return _("Nobody resets themselves. Change your password on the page for it.")
     return None
 
 
@@ -77,10 +82,9 @@ def reset_access(
     password: str | None = None,
     keep_password: bool = False,
     keep_second_factor: bool = False,
-    reason: str | None = None,
 ) -> Reset:
     """Let somebody in again who lost password or phone: the given password or a random one, no second factor until they
-    set one up, no lock-out, no session that is still open somewhere.
+    set one up, no lock-out, no session that is still open somewhere. Whoever calls writes the act in the journal.
 
     ValidationError when they have no login or are who asks, or the given password is too weak.
     """
@@ -101,8 +105,13 @@ def reset_access(
     # With a kept password they would go on, and on a lost phone there may be one.
     sessions.end(login)
     facts = {"password": not keep_password, "second_factor": removed, "failed_logins": forgotten}
-    journal.record(journal.Act("admin_user.reset", admin_user, facts=facts), by=by, reason=reason)
-    return Reset(not keep_password, made_up, removed, forgotten)
+    told = [] if made_up else [_("The password stays.") if keep_password else _("The password is the new one.")]
+    told += [
+        _("The second factor is removed.") if removed else _("No second factor is removed."),
+        _("Failed logins are forgotten.") if forgotten else _("There were no failed logins."),
+        _("All sessions have ended."),
+    ]
+    return Reset(journal.Act("admin_user.reset", admin_user, facts=facts), " ".join(told), made_up)
 
 
 def ensure_system_actor(*, using: str, apps: Apps = installed_apps, **kwargs: object) -> None:

@@ -101,7 +101,8 @@ def test_of_two_owners_who_switch_each_other_off_at_the_same_time_one_stays(anna
 def switch_off(client: Client, admin_user: AdminUser, form: dict[str, str]) -> list[str]:
     """Returns what was said."""
     address = reverse("admin:adminlog_adminuser_change", args=[admin_user.pk])
-    response = client.post(address, {name: value for name, value in form.items() if name != "is_active"})
+    switched = {name: value for name, value in form.items() if name != "is_active"} | {"reason": "has left"}
+    response = client.post(address, switched)
     return [str(message) for message in get_messages(response.wsgi_request)]
 
 

@@ -41,7 +41,7 @@ def refuse_managers(*, deferred: bool) -> None:
 
 
 def test_a_change_is_journaled_with_before_and_after(anna, boris):
-    response = change(anna, page(boris), role="manager")
+    response = change(anna, page(boris), reason="promoted", role="manager")
 
     assert response.status_code == 302
     boris.refresh_from_db()
@@ -58,7 +58,7 @@ def test_a_save_that_changes_nothing_is_no_act(anna, boris):
 
 
 def test_djangos_own_log_is_not_written(anna, boris):
-    change(anna, page(boris), role="manager")
+    change(anna, page(boris), reason="promoted", role="manager")
     assert not LogEntry.objects.exists()
 
 
@@ -66,7 +66,7 @@ def test_what_others_wrote_while_a_form_was_open_stays(anna, boris):
     form = shown(anna.get(page(boris)))
     AdminUser.objects.filter(pk=boris.pk).update(username="renamed", tg_user_id=F("tg_user_id") + 1)
 
-    anna.post(page(boris), form | {"role": "manager"})
+    anna.post(page(boris), form | {"role": "manager", "reason": "promoted"})
 
     saved = AdminUser.objects.get(pk=boris.pk)
     assert (saved.role, saved.username, saved.tg_user_id) == ("manager", "renamed", boris.tg_user_id + 1)
@@ -88,13 +88,14 @@ def test_a_value_that_others_changed_meanwhile_is_not_overwritten(anna, boris):
 def test_who_was_told_of_the_change_may_save_all_the_same(anna, boris):
     form = shown(anna.get(page(boris)))
     AdminUser.objects.filter(pk=boris.pk).update(username="renamed")
-    told = anna.post(page(boris), form | {"username": "Борис"})
+    told = anna.post(page(boris), form | {"username": "Борис", "reason": "mistyped"})
 
     anna.post(page(boris), shown(told))
 
     assert AdminAction.objects.get().details.personal == {
         "before": {"username": "renamed"},
         "after": {"username": "Борис"},
+        "reason": "mistyped",
     }
 
 
@@ -131,7 +132,7 @@ def test_a_save_waits_for_a_write_that_is_under_way_and_does_not_undo_it(anna, b
 def test_what_a_trigger_refuses_is_a_message_and_leaves_no_trace(anna, boris):
     refuse_managers(deferred=False)
 
-    change(anna, page(boris), role="manager")
+    change(anna, page(boris), reason="promoted", role="manager")
 
     response = anna.get(page(boris))
     assert "Nothing was saved. The database says: no more managers" in response.content.decode()
@@ -144,7 +145,7 @@ def test_what_a_trigger_refuses_is_a_message_and_leaves_no_trace(anna, boris):
 def test_what_a_deferred_constraint_refuses_at_the_commit_is_a_message_too(anna, boris):
     refuse_managers(deferred=True)
     try:
-        change(anna, page(boris), role="manager")
+        change(anna, page(boris), reason="promoted", role="manager")
     finally:
         with connection.cursor() as cursor:
             cursor.execute("DROP TRIGGER refuse_managers ON admin.admin_users")
@@ -156,14 +157,14 @@ def test_what_a_deferred_constraint_refuses_at_the_commit_is_a_message_too(anna,
 
 @pytest.mark.django_db(transaction=True)
 def test_who_waited_too_long_for_the_journal_is_told_to_try_again(anna, boris, held_journal):
-    change(anna, page(boris), role="manager")
-    assert BUSY in anna.get(page(boris)).content.decode()
+    change(anna, page(boris), reason="promoted", role="manager")
+    assert str(BUSY) in anna.get(page(boris)).content.decode()
     boris.refresh_from_db()
     assert boris.role == "support"
 
 
 def test_the_history_of_a_row_is_the_journal_about_it(anna, boris):
-    change(anna, page(boris), role="manager")
+    change(anna, page(boris), reason="promoted", role="manager")
     AdminActionFactory(action="gift.added", target_type="adminlog.adminuser", target_id=boris.pk + 1)
 
     response = anna.get(page(boris, "history"), follow=True)
@@ -216,7 +217,7 @@ def test_the_journal_links_to_the_row_and_bears_with_targets_it_does_not_know(an
 
 def test_a_run_without_an_end_shows_as_unfinished(anna):
     JobRunFactory()
-    assert "unfinished" in anna.get(reverse("admin:adminlog_jobrun_changelist")).content.decode()
+    assert "Unfinished" in anna.get(reverse("admin:adminlog_jobrun_changelist")).content.decode()
 
 
 def test_a_count_ends_where_nobody_pages(boris):

@@ -4,8 +4,9 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandParser
+from django.db import transaction
 
-from adminlog import passwords, staff
+from adminlog import journal, passwords, staff
 from adminlog.models import AdminUser
 
 
@@ -21,13 +22,15 @@ class Command(passwords.PasswordCommand):
         self, *, username: str, password: str | None, keep_password: bool, keep_second_factor: bool, **options: Any
     ) -> str:
         admin_user = member_of_staff(username)
-        reset = staff.reset_access(
-            admin_user,
-            by=staff.system(),
-            password=password,
-            keep_password=keep_password,
-            keep_second_factor=keep_second_factor,
-        )
+        with transaction.atomic():
+            reset = staff.reset_access(
+                admin_user,
+                by=staff.system(),
+                password=password,
+                keep_password=keep_password,
+                keep_second_factor=keep_second_factor,
+            )
+            journal.record(reset.act, by=staff.system())
         stays = "" if admin_user.is_active else " They stay switched off until an owner switches them on."
         return f"{username}. {reset}{stays}"
 
