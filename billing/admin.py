@@ -1,30 +1,33 @@
 from typing import Any
 
-from django import forms
 from django.contrib import admin
-from django.db.models import ForeignKey
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
-from adminlog.columns import coloured, column, label, link
-from adminlog.forms import RowForm
+from adminlog.columns import EMPTY, coloured, column, label, link, number
+from adminlog.filters import DaysFilter
+from adminlog.forms import ReasonedForm
 from adminlog.lists import ParentFilter
 from adminlog.pages import BaseAdmin
-from billing.gifts import queue_gift
+from billing.acts import Activate, Cancel, ChangePlan, Extend, WithdrawGift
 from billing.limits import Features
 from billing.models import Gift, Plan, Subscription, SubscriptionHistory, UsageCounter
+from billing.waiting import why_it_waits, with_wait
 
 STATUS_COLOURS = {"active": "success", "trial": "info", "grace": "warning", "expired": "danger"}
 STATUS = label("status", **STATUS_COLOURS)
 SOURCE = label("source")
 CONTRACTOR = ["contractor__tg_user_id", "contractor__username", "contractor__full_name"]
-CONTRACTOR_HELP = "Contractor's Telegram id, @username, name"
+CONTRACTOR_HELP = _("Contractor's Telegram id, @username, name")
 
 
-class PlanForm(RowForm):
+class PlanForm(ReasonedForm):
     class Meta:
-        labels = {"price_month": "Price per month", "channels_limit_one_off": "Channels in a lifetime"}
-        help_texts = {"channels_limit_one_off": "Deleted ones count as well. Empty: no limit."}
+        labels = {"price_month": _("Price per month"), "channels_limit_one_off": _("Channels in a lifetime")}
+        help_texts = {"channels_limit_one_off": _("Deleted ones count as well. Empty: no limit.")}
 
     def clean_features(self) -> dict[str, Any]:
         features = self.cleaned_data["features"]
@@ -42,8 +45,8 @@ class PlanAdmin(BaseAdmin):
     list_display = [
         "name",
         "code",
-        column("price_month", "price per month"),
-        column("channels_limit_one_off", "channels in a lifetime", empty="no limit"),
+        number("price_month", _("price per month")),
+        number("channels_limit_one_off", _("channels in a lifetime"), empty=_("no limit")),
     ]
     search_fields = ["code", "name"]
 
@@ -58,6 +61,9 @@ class TermsAdmin(BaseAdmin):
 @admin.register(Subscription)
 class SubscriptionAdmin(TermsAdmin):
     icon = "verified"
+    contractors = ["contractor_id"]
+    operations = [Activate(), Extend(), ChangePlan(), Cancel()]
+    offers_in_rows = False
     list_display = ["id", link("contractor"), column("plan"), STATUS, SOURCE, "starts_at", "expires_at"]
     fields = ["id", "contractor", "plan", STATUS, SOURCE, "starts_at", "expires_at", "paid_until"]
 
@@ -67,10 +73,10 @@ class SubscriptionHistoryAdmin(TermsAdmin):
     icon = "history"
     list_display = [
         *["id", link("contractor"), column("plan"), STATUS, SOURCE, "starts_at", "expires_at", "paid_until"],
-        *[column("payment_reference", "payment"), "created_at"],
+        *[column("payment_reference", _("payment")), "created_at"],
     ]
     search_fields = [*CONTRACTOR, "payment_reference"]
-    search_help_text = f"{CONTRACTOR_HELP}, payment reference"
+    search_help_text = _("Contractor's Telegram id, @username, name, payment reference")
     fields = [
         *["id", "contractor", "plan", STATUS, SOURCE, "starts_at", "expires_at", "paid_until"],
         *["payment_reference", "gift", "created_at"],
@@ -78,10 +84,11 @@ class SubscriptionHistoryAdmin(TermsAdmin):
 
 
 class GiftState(admin.SimpleListFilter):
-    title = parameter_name = "state"
+    title = _("state")
+    parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("waiting", "Waiting"), ("applied", "Applied"), ("withdrawn", "Withdrawn")]
+        return [("waiting", gettext("Waiting")), ("applied", gettext("Applied")), ("withdrawn", gettext("Withdrawn"))]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         match self.value():
@@ -94,54 +101,66 @@ class GiftState(admin.SimpleListFilter):
         return queryset
 
 
+class QueuedFilter(DaysFilter):
+    title = _("day queued")
+    parameter_name = "queued"
+    column = "queued_at"
+
+
+class AppliedFilter(DaysFilter):
+    title = _("day applied")
+    parameter_name = "applied"
+    column = "applied_at"
+
+
 @admin.register(Gift)
 class GiftAdmin(BaseAdmin):
     icon = "redeem"
-    allows = ["add"]
     contractors = ["contractor_id"]
-    added_as = "queued"
+    operations = [WithdrawGift()]
     list_display = [
         "id",
         link("contractor"),
         column("plan"),
         "days",
-        label("reason"),
         "state",
+        "waits",
+        label("reason"),
         "queued_at",
         "applied_at",
     ]
-    list_filter = [GiftState, "reason", "plan__code", ("contractor", ParentFilter)]
+    list_filter = [GiftState, "reason", "plan__code", QueuedFilter, AppliedFilter, ("contractor", ParentFilter)]
     list_select_related = ["contractor", "plan"]
     search_fields = ["id", *CONTRACTOR]
-    search_help_text = "Gift id, contractor"
-    fields = ["id", "contractor", "plan", "days", label("reason"), "state", "queued_at", "applied_at", "withdrawn_at"]
-    autocomplete_fields = ["contractor"]
-    add_fieldsets = [(None, {"fields": ["contractor", "plan", "days"]})]
+    search_help_text = _("Gift id, contractor")
+    fields = [
+        *["id", "contractor", "plan", "days", label("reason"), "state", "waits"],
+        *["queued_at", "applied_at", "withdrawn_at", link("referral_cycle", _("reward of"))],
+    ]
 
-    @admin.display
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Gift]:
+        return with_wait(super().get_queryset(request), at=timezone.now())
+
+    @admin.display(description=_("why it waits"))
+    def waits(self, gift: Gift) -> str:
+        return why_it_waits(gift, at=timezone.now()) or EMPTY
+
+    @admin.display(description=_("state"))
     def state(self, gift: Gift) -> str:
         if gift.applied_at:
-            return coloured("applied", "success")
-        return coloured("withdrawn") if gift.withdrawn_at else coloured("waiting", "warning")
-
-    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        return {"days": 30, **super().get_changeform_initial_data(request)}
-
-    def formfield_for_foreignkey(self, db_field: ForeignKey, request: HttpRequest, **kwargs: Any) -> Any:
-        if db_field.name == "plan":
-            kwargs["queryset"] = Plan.objects.filter(code__in=Plan.PAID)
-        return super().formfield_for_foreignkey(db_field, request, **kwargs)
-
-    def save_model(self, request: HttpRequest, obj: Any, form: forms.ModelForm, change: bool) -> None:
-        queued = queue_gift(contractor=obj.contractor_id, plan=obj.plan, days=obj.days, now=timezone.now())
-        obj.pk = queued.pk
-        obj.refresh_from_db()
+            return coloured(_("Applied"), "success")
+        return coloured(_("Withdrawn")) if gift.withdrawn_at else coloured(_("Waiting"), "warning")
 
 
 @admin.register(UsageCounter)
 class UsageCounterAdmin(BaseAdmin):
     icon = "data_usage"
-    list_display = ["contractor_id", link("contractor"), "channels_created_total", "last_channel_created_at"]
+    list_display = [
+        column("contractor_id", ordering="contractor_id"),
+        link("contractor"),
+        number("channels_created_total"),
+        "last_channel_created_at",
+    ]
     list_select_related = ["contractor"]
     search_fields = CONTRACTOR
     search_help_text = CONTRACTOR_HELP

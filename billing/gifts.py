@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from django.core.exceptions import ValidationError
 from django.db import connection
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.utils.translation import gettext as _
 
+from adminlog.formats import day
 from billing.models import Gift, Plan, Subscription
 from core.batches import Batches
 from core.models import Contractor
@@ -99,10 +101,11 @@ def apply_gifts(*, now: dt.datetime, batch_size: int = 1000) -> GiftRun:
 def queue_gift(*, contractor: int, plan: Plan, days: int, now: dt.datetime) -> Gift:
     """ValidationError when it is of no paid plan, or of fewer days than one or more than ten years."""
     if plan.code not in Plan.PAID:
-        raise ValidationError("Give days on PRO or BUSINESS: everybody has FREE.", code="free")
+        raise ValidationError(_("Give days on PRO or BUSINESS: everybody has FREE."), code="free")
     lock(contractor)
     gift = Gift(contractor_id=contractor, plan=plan, days=days, reason=Gift.Reason.ADMIN_GRANT, queued_at=now)
-    gift.full_clean()
+    # Both are there: the one is held, the other was read.
+    gift.full_clean(exclude=["contractor", "plan"])
     gift.save()
     return gift
 
@@ -114,15 +117,15 @@ def withdraw_gift(*, gift: int, now: dt.datetime) -> Gift:
     lock(*Gift.objects.filter(pk=gift).values_list("contractor", flat=True))
     found = Gift.objects.select_for_update(no_key=True).filter(pk=gift).first()
     if found is None:
-        raise ValidationError("There is no gift %(gift)s.", code="not_found", params={"gift": gift})
+        raise ValidationError(_("There is no gift %(gift)s."), code="not_found", params={"gift": gift})
     if found.applied_at:
         raise ValidationError(
-            "This gift started on %(date)s. Shorten the subscription instead.",
+            _("This gift started on %(date)s. Shorten the subscription instead."),
             code="applied",
-            params={"date": f"{found.applied_at:%Y-%m-%d}"},
+            params={"date": day(found.applied_at)},
         )
     if found.withdrawn_at:
-        raise ValidationError("This gift was withdrawn already.", code="withdrawn")
+        raise ValidationError(_("This gift was withdrawn already."), code="withdrawn")
     found.withdrawn_at = now
     found.save(update_fields=["withdrawn_at"])
     return found

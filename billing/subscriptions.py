@@ -14,11 +14,14 @@ from typing import Any, ParamSpec, TypeVar
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
+from django.utils.translation import gettext as _
 
-from billing.models import Plan, Subscription, SubscriptionHistory
+from adminlog.formats import day
+from billing.gifts import queue_gift
+from billing.models import Gift, Plan, Subscription, SubscriptionHistory
+from billing.terms import ends_at
 from core.batches import Batches
-from core.operations import lock, staff_operation
-from smetabot.postgres.base import FAR_FUTURE
+from core.operations import Change, lock, staff_operation
 from smetabot.postgres.retry import retry_transient
 
 P = ParamSpec("P")
@@ -64,6 +67,7 @@ RECORD = """
         (contractor_id, plan_id, status, source, starts_at, expires_at, paid_until, created_at, payment_reference)
     SELECT contractor_id, plan_id, status, source, starts_at, expires_at, paid_until, %(now)s, %(payment_reference)s
     FROM billing.subscriptions WHERE contractor_id = %(contractor)s
+    RETURNING id
 """
 
 
@@ -98,11 +102,9 @@ def _end(contractors: list[int], *, now: dt.datetime, record: bool = True) -> di
 
 
 @dataclass(frozen=True)
-class Change:
-    """A subscription before and after an operation."""
-
-    before: Subscription
-    after: Subscription
+class Recorded(Change[Subscription]):
+    # The id of the history row that it left.
+    history: int
 
 
 def preview(operation: Callable[P, R], *args: P.args, **arguments: P.kwargs) -> R:
@@ -115,7 +117,7 @@ def preview(operation: Callable[P, R], *args: P.args, **arguments: P.kwargs) -> 
 
 def activate(
     *, contractor: int, plan: Plan, days: int, now: dt.datetime, payment_reference: str | None = None
-) -> Change:
+) -> Recorded:
     """Put a contractor on PRO or BUSINESS for so many days, as paid with a payment reference, else as a grant.
 
     What is live is renewed: the days come on top of its end, in grace of the end of what was paid for. Days left on the
@@ -123,15 +125,15 @@ def activate(
     """
     payment_reference = (payment_reference or "").strip() or None
     if payment_reference and not (payment_reference.isprintable() and len(payment_reference) <= 200):
-        raise ValidationError("A payment reference is one line of at most 200 characters.", code="payment_reference")
+        raise ValidationError(_("A payment reference is one line of at most 200 characters."), code="payment_reference")
     _require_days(days)
     _require_paid(plan)
 
     def become(subscription: Subscription, is_live: bool) -> None:
         if is_live and subscription.plan.code in Plan.PAID:
-            if _ends_at(subscription) is None:
+            if ends_at(subscription) is None:
                 raise ValidationError(
-                    "This contractor has %(plan)s without an end. Cancel that first.",
+                    _("This contractor has %(plan)s without an end. Cancel that first."),
                     code="endless",
                     params={"plan": subscription.plan},
                 )
@@ -147,7 +149,7 @@ def activate(
     return _change(contractor, become, now=now, payment_reference=payment_reference)
 
 
-def extend(*, contractor: int, days: int, now: dt.datetime) -> Change:
+def extend(*, contractor: int, days: int, now: dt.datetime) -> Recorded:
     """Move the end, back with negative days, yet never further back than a moment after now. In grace the days count
     from the end of what was paid for."""
     _require_days(abs(days))
@@ -155,13 +157,13 @@ def extend(*, contractor: int, days: int, now: dt.datetime) -> Change:
     def become(subscription: Subscription, is_live: bool) -> None:
         if not is_live or subscription.status == Subscription.Status.CANCELLED:
             raise ValidationError(
-                "This subscription is %(status)s. Activate a plan instead.",
+                _("This subscription is %(status)s. Activate a plan instead."),
                 code="ended",
                 params={"status": subscription.get_status_display().lower()},
             )
-        if (end := _ends_at(subscription)) is None:
+        if (end := ends_at(subscription)) is None:
             raise ValidationError(
-                "%(plan)s has no end here: there is nothing to extend.",
+                _("%(plan)s has no end here: there is nothing to extend."),
                 code="endless",
                 params={"plan": subscription.plan},
             )
@@ -178,7 +180,19 @@ def extend(*, contractor: int, days: int, now: dt.datetime) -> Change:
     return _change(contractor, become, now=now)
 
 
-def change_plan(*, contractor: int, plan: Plan, now: dt.datetime) -> Change:
+@staff_operation()
+def give_days(*, contractor: int, plan: Plan, days: int, now: dt.datetime) -> Recorded | Gift:
+    """To whoever it may be, as after an outage: a paid plan that runs is extended, since a gift would wait for as long
+    as it is renewed. Who has none gets a gift of this plan."""
+    _require_days(days)
+    lock(contractor)
+    running = Subscription.objects.live_paid(at=now).exclude(status=Subscription.Status.CANCELLED)
+    if running.filter(contractor=contractor).exists():
+        return extend(contractor=contractor, days=days, now=now)
+    return queue_gift(contractor=contractor, plan=plan, days=days, now=now)
+
+
+def change_plan(*, contractor: int, plan: Plan, now: dt.datetime) -> Recorded:
     """Bring the days left over to the other plan: converted by price where they were paid for, else as many.
 
     left × old price ÷ new price, rounded up to the whole second, in the contractor's favour.
@@ -187,30 +201,33 @@ def change_plan(*, contractor: int, plan: Plan, now: dt.datetime) -> Change:
 
     def become(subscription: Subscription, is_live: bool) -> None:
         if not is_live or subscription.plan.code not in Plan.PAID:
-            raise ValidationError("There is no plan to change from. Activate one instead.", code="ended")
+            raise ValidationError(_("There is no plan to change from. Activate one instead."), code="ended")
         if subscription.plan == plan:
-            raise ValidationError("This contractor has %(plan)s already.", code="same", params={"plan": plan})
+            raise ValidationError(_("This contractor has %(plan)s already."), code="same", params={"plan": plan})
         if subscription.paid_until:
             raise ValidationError(
-                "What was paid for ended on %(date)s, so no days are left. Activate %(plan)s with the payment instead.",
+                _(
+                    "What was paid for ended on %(date)s, so no days are left. Activate %(plan)s with the payment"
+                    " instead."
+                ),
                 code="grace",
-                params={"date": f"{subscription.paid_until:%Y-%m-%d}", "plan": plan},
+                params={"date": day(subscription.paid_until), "plan": plan},
             )
-        if _ends_at(subscription):
+        if ends_at(subscription):
             subscription.expires_at = _end_on(plan, subscription, now=now)
         subscription.plan = plan
 
     return _change(contractor, become, now=now)
 
 
-def cancel(*, contractor: int, now: dt.datetime) -> Change:
+def cancel(*, contractor: int, now: dt.datetime) -> Recorded:
     """Let what has an end last to it; what has none ends at once."""
 
     def become(subscription: Subscription, is_live: bool) -> None:
         if not is_live or subscription.plan.code not in Plan.PAID:
-            raise ValidationError("There is no plan to cancel.", code="ended")
+            raise ValidationError(_("There is no plan to cancel."), code="ended")
         if subscription.status == Subscription.Status.CANCELLED:
-            raise ValidationError("This subscription is cancelled already.", code="cancelled")
+            raise ValidationError(_("This subscription is cancelled already."), code="cancelled")
         subscription.status = Subscription.Status.CANCELLED
 
     return _change(contractor, become, now=now)
@@ -223,7 +240,7 @@ def _change(
     *,
     now: dt.datetime,
     payment_reference: str | None = None,
-) -> Change:
+) -> Recorded:
     lock(contractor)
     # Without a row one is on FREE. It is made, because only a row that is there can be held against the bot.
     free = Subscription(
@@ -242,34 +259,28 @@ def _change(
     # Dates that Python cannot hold were read as near ones: what did not change is not written.
     names = [field.name for field in Subscription._meta.concrete_fields]
     after.save(update_fields=[name for name in names if getattr(after, name) != getattr(before, name)])
-    _record(contractor, now=now, payment_reference=payment_reference)
-    return Change(before, after)
+    return Recorded(before, after, _record(contractor, now=now, payment_reference=payment_reference))
 
 
-def _record(contractor: int, *, now: dt.datetime, payment_reference: str | None) -> None:
+def _record(contractor: int, *, now: dt.datetime, payment_reference: str | None) -> int:
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(RECORD, {"contractor": contractor, "now": now, "payment_reference": payment_reference})
+            return cursor.fetchone()[0]
     except IntegrityError:
         used = SubscriptionHistory.objects.filter(payment_reference=payment_reference).first()
         if payment_reference is None or used is None:
             raise
         raise ValidationError(
-            "The payment %(payment)s was used on %(date)s already: %(plan)s for %(contractor)s.",
+            _("The payment %(payment)s was used on %(date)s already: %(plan)s for %(contractor)s."),
             code="payment_used",
             params={
                 "payment": payment_reference,
-                "date": f"{used.created_at:%Y-%m-%d}",
+                "date": day(used.created_at),
                 "plan": used.plan,
                 "contractor": used.contractor,
             },
         ) from None
-
-
-def _ends_at(subscription: Subscription) -> dt.datetime | None:
-    """None also for infinity and other ends that no calendar has."""
-    end = subscription.expires_at
-    return None if end is None or end >= FAR_FUTURE.replace(tzinfo=dt.UTC) else end
 
 
 def _end_on(plan: Plan, subscription: Subscription, *, now: dt.datetime) -> dt.datetime:
@@ -288,7 +299,7 @@ def _price(plan: Plan) -> Decimal:
     price = plan.price_month
     if price is None or price.is_nan() or price <= 0:
         raise ValidationError(
-            "%(plan)s has no price by which to convert the days that were paid for. Set one on its page first.",
+            _("%(plan)s has no price by which to convert the days that were paid for. Set one on its page first."),
             code="no_price",
             params={"plan": plan},
         )
@@ -299,29 +310,31 @@ def _later(moment: dt.datetime, **by: int) -> dt.datetime:
     try:
         return moment + dt.timedelta(**by)
     except OverflowError:
-        raise ValidationError("No calendar goes that far. Give fewer days.", code="too_far") from None
+        raise ValidationError(_("No calendar goes that far. Give fewer days."), code="too_far") from None
 
 
 def _after_now(end: dt.datetime, *, now: dt.datetime, paid_until: dt.datetime) -> dt.datetime:
     if end <= now:
         raise ValidationError(
-            "The days count from %(date)s, when what was paid for ended, and would be over by now. Give at least"
-            " %(days)s.",
+            _(
+                "The days count from %(date)s, when what was paid for ended, and would be over by now. Give at least"
+                " %(days)s."
+            ),
             code="too_few_days",
-            params={"date": f"{paid_until:%Y-%m-%d}", "days": (now - paid_until).days + 1},
+            params={"date": day(paid_until), "days": (now - paid_until).days + 1},
         )
     return end
 
 
 def _require_days(days: int) -> None:
     if type(days) is not int or not 1 <= days <= MOST_DAYS:
-        raise ValidationError(f"Give from 1 to {MOST_DAYS} days.", code="days")
+        raise ValidationError(_("Give from 1 to %(most)s days."), code="days", params={"most": MOST_DAYS})
 
 
 def _require_paid(plan: Plan) -> None:
     if plan.code not in Plan.PAID:
         raise ValidationError(
-            "%(plan)s is what a contractor has without a subscription: cancel the one there is instead.",
+            _("%(plan)s is what a contractor has without a subscription: cancel the one there is instead."),
             code="free",
             params={"plan": plan},
         )

@@ -3,11 +3,16 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
-from adminlog.columns import coloured, column, label, link
+from adminlog.columns import coloured, column, label, link, number
+from adminlog.export import Cell, RowResource
 from adminlog.lists import ParentFilter
 from adminlog.pages import BaseAdmin
+from referrals.acts import Detach
 from referrals.models import Referral, ReferralCycle, ReferralLink
+from referrals.standing import standing
 
 
 @admin.register(ReferralLink)
@@ -16,60 +21,73 @@ class ReferralLinkAdmin(BaseAdmin):
     list_display = ["token", link("contractor"), "created_at"]
     list_select_related = ["contractor"]
     search_fields = ["token", "contractor__tg_user_id", "contractor__username", "contractor__full_name"]
-    search_help_text = "Token; contractor's Telegram id, @username"
+    search_help_text = _("Token; contractor's Telegram id, @username")
 
 
 class SuspicionFilter(admin.SimpleListFilter):
-    title = parameter_name = "suspicious"
+    title = _("suspicious")
+    parameter_name = "suspicious"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("yes", "Yes")]
+        return [("yes", gettext("Yes"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.exclude(suspicion=None) if self.value() == "yes" else queryset
 
 
 # For a person to look at; the referral counts as any other.
-SUSPICION = column("suspicion", "suspicious", show=lambda reason: coloured(reason, "warning"))
+SUSPICION = column("suspicion", _("suspicious"), show=lambda reason: coloured(reason, "warning"))
+
+
+class ReferralResource(RowResource):
+    channels_created = Cell("progress__channels_created")
+    suspicion = Cell("suspicion")
 
 
 @admin.register(Referral)
 class ReferralAdmin(BaseAdmin):
     icon = "group_add"
+    resource_class = ReferralResource
+    contractors = ["referrer_id", "referred_contractor_id"]
+    operations = [Detach()]
     list_display = [
         "id",
         link("referrer"),
-        link("referred_contractor", "brought"),
-        column("progress__channels_created", "channels"),
-        label("progress__qualified", yes="success"),
-        link("cycle", "counted in"),
+        link("referred_contractor", _("brought")),
+        "state",
+        link("cycle", _("counted in")),
         SUSPICION,
         "created_at",
     ]
     list_filter = [SuspicionFilter, ("referrer", ParentFilter), ("cycle", ParentFilter)]
     list_select_related = ["referrer", "referred_contractor", "cycle"]
-    fields = [*list_display, "qualified_at"]
+    fields = [*list_display, number("progress__channels_created", _("channels")), "qualified_at"]
     search_fields = [
         f"{who}__{name}"
         for who in ("referrer", "referred_contractor")
         for name in ("tg_user_id", "username", "full_name")
     ]
-    search_help_text = "Telegram id, @username, name of either"
+    search_help_text = _("Telegram id, @username, name of either")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).with_suspicion().prefetch_related("progress")
+
+    @admin.display(description=_("state"))
+    def state(self, referral: Referral) -> str:
+        stands = standing(referral)
+        return coloured(stands.text, stands.colour)
 
 
 @admin.register(ReferralCycle)
 class ReferralCycleAdmin(BaseAdmin):
     icon = "cycle"
-    sections = ["counted"]
+    sections = {"counted": _("counted referrals")}
     fields = list_display = [
         "id",
         link("referrer"),
-        column("cycle_no", "cycle"),
-        column("qualified_refs_done", "done"),
-        column("qualified_refs_required", "required"),
+        column("cycle_no", _("cycle")),
+        column("qualified_refs_done", _("done")),
+        column("qualified_refs_required", _("required")),
         label("state", in_progress="info", completed="success", reward_queued="success"),
         link("gift"),
         "created_at",
@@ -78,4 +96,4 @@ class ReferralCycleAdmin(BaseAdmin):
     list_filter = ["state", ("referrer", ParentFilter)]
     list_select_related = ["referrer", "gift__plan"]
     search_fields = ["referrer__tg_user_id", "referrer__username", "referrer__full_name"]
-    search_help_text = "Referrer's Telegram id, @username, name"
+    search_help_text = _("Referrer's Telegram id, @username, name")

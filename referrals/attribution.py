@@ -4,6 +4,7 @@ import datetime as dt
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
+from django.utils.translation import gettext as _
 
 from core.models import Contractor
 from core.operations import lock, staff_operation
@@ -28,10 +29,8 @@ def attach(*, referrer: int, referred: int, now: dt.datetime) -> Referral:
     ValidationError, by its code: not_found, oneself, already_referred, circle.
     """
     if referrer == referred:
-        raise ValidationError("A contractor cannot refer themselves.", code="oneself")
-    with connection.cursor() as cursor:
-        # One at a time: two that share no contractor can close one circle together.
-        cursor.execute("SELECT pg_advisory_xact_lock('referrals.referrals'::regclass::oid::bigint)")
+        raise ValidationError(_("A contractor cannot refer themselves."), code="oneself")
+    hold_circles()
     lock(referrer, referred)
     _refuse_circle(referrer=referrer, referred=referred)
     try:
@@ -42,9 +41,17 @@ def attach(*, referrer: int, referred: int, now: dt.datetime) -> Referral:
         if existing is None:
             raise
         raise ValidationError(
-            f"{existing.referred_contractor} already has a referrer: {existing.referrer}.", code="already_referred"
+            _("%(contractor)s already has a referrer: %(referrer)s."),
+            code="already_referred",
+            params={"contractor": existing.referred_contractor, "referrer": existing.referrer},
         ) from error
     return Referral.objects.with_suspicion().get(pk=made.pk)
+
+
+def hold_circles() -> None:
+    """One at a time, before any contractor is held: two that share no contractor can close one circle together."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock('referrals.referrals'::regclass::oid::bigint)")
 
 
 @staff_operation()
@@ -56,12 +63,16 @@ def detach(*, referral: int) -> Referral:
     # A run that is counting holds the row.
     held = Referral.objects.select_for_update().filter(pk=referral).first()
     if held is None:
-        raise ValidationError(f"There is no referral {referral}.", code="not_found")
+        raise ValidationError(_("There is no referral %(referral)s."), code="not_found", params={"referral": referral})
     if held.cycle:
         raise ValidationError(
-            f"{held.referred_contractor} was counted in cycle {held.cycle.cycle_no} of {held.referrer}. "
-            "What was counted stays.",
+            _("%(contractor)s was counted in cycle %(cycle)s of %(referrer)s. What was counted stays."),
             code="counted",
+            params={
+                "contractor": held.referred_contractor,
+                "cycle": held.cycle.cycle_no,
+                "referrer": held.referrer,
+            },
         )
     Referral.objects.filter(pk=referral).delete()
     return held
@@ -74,6 +85,7 @@ def _refuse_circle(*, referrer: int, referred: int) -> None:
     if referred in above:
         names = Contractor.objects.in_bulk([referrer, referred])
         raise ValidationError(
-            f"{names[referred]} brought {names[referrer]}, directly or through others: it would be a circle.",
+            _("%(contractor)s brought %(referrer)s, directly or through others: it would be a circle."),
             code="circle",
+            params={"contractor": names[referred], "referrer": names[referrer]},
         )

@@ -1,52 +1,26 @@
 import json
 
 import pytest
+from django.http import HttpResponse
+from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from adminlog.columns import page_of
 from adminlog.models import AdminAction
 from adminlog.tests.form import change
 from billing.factories import GiftFactory, SubscriptionFactory
-from billing.models import Gift, Plan
-from core.factories import ContractorFactory
+from billing.models import Plan
 
 pytestmark = pytest.mark.django_db
-
-
-def page(row: Plan) -> str:
-    return reverse("admin:billing_plan_change", args=[row.pk])
 
 
 def plan(code: str) -> Plan:
     return Plan.objects.get(code=code)
 
 
-def test_staff_queue_a_gift(anna):
-    contractor = ContractorFactory()
-
-    anna.post(reverse("admin:billing_gift_add"), {"contractor": contractor.pk, "plan": plan("BUSINESS").pk, "days": 7})
-
-    gift = Gift.objects.pending().get()
-    assert (gift.contractor, gift.plan.code, gift.days, gift.reason) == (contractor, "BUSINESS", 7, "admin_grant")
-    action = AdminAction.objects.get()
-    assert (action.action, action.target_id) == ("gift.queued", gift.pk)
-    assert (
-        action.payload["after"] | {"contractor_id": contractor.pk, "days": 7, "reason": "admin_grant"}
-        == (action.payload["after"])
-    )
-
-
-def test_a_gift_is_of_a_paid_plan_and_of_a_month_unless_told_otherwise(anna):
-    form = anna.get(reverse("admin:billing_gift_add")).context["adminform"].form
-    assert {choice.code for choice in form.fields["plan"].queryset} == {"PRO", "BUSINESS"}
-    assert form["days"].value() == 30
-
-
-@pytest.mark.parametrize("days", ["0", "-1", "", "3651", str(10**12), "x"])
-def test_days_that_nobody_means_are_an_error_in_the_form(anna, days):
-    form = {"contractor": ContractorFactory().pk, "plan": plan("PRO").pk, "days": days}
-    assert anna.post(reverse("admin:billing_gift_add"), form).context["errors"]
-    assert not Gift.objects.exists()
+def edit(anna: Client, row: Plan, *, reason: str = "for a test", **values: object) -> HttpResponse:
+    return change(anna, page_of(row), reason=reason, **values)
 
 
 def test_gifts_are_listed_by_whether_they_wait(anna):
@@ -64,22 +38,26 @@ def test_gifts_are_listed_by_whether_they_wait(anna):
 def test_a_plans_price_is_changed_and_its_code_is_not(anna):
     pro = plan("PRO")
 
-    change(anna, page(pro), price_month="690.00", code="FREE")
+    edit(anna, pro, price_month="690.00", code="FREE", reason="inflation")
 
     changed = Plan.objects.get(pk=pro.pk)
     assert (changed.code, str(changed.price_month)) == ("PRO", "690.00")
-    assert AdminAction.objects.get().payload == {
-        "before": {"price_month": "590.00"},
-        "after": {"price_month": "690.00"},
-    }
+    action = AdminAction.objects.get()
+    assert action.payload == {"before": {"price_month": "590.00"}, "after": {"price_month": "690.00"}}
+    assert action.details.personal == {"reason": "inflation"}
+
+
+def test_a_plan_is_not_changed_without_a_reason(anna):
+    edit(anna, plan("PRO"), price_month="690.00", reason="")
+    assert str(plan("PRO").price_month) == "590.00"
 
 
 @pytest.mark.parametrize("column", ["price_month", "channels_limit_one_off"])
 @pytest.mark.parametrize("value", ["-1", "NaN", "sNaN", "1e999", "\0"])
 def test_prices_and_limits_are_numbers_from_0_up(anna, column, value):
     pro = plan("PRO")
-    assert change(anna, page(pro), **{column: value}).context["errors"]
-    assert change(anna, page(pro), **{column: "0"}).status_code == 302
+    assert edit(anna, pro, **{column: value}).context["errors"]
+    assert edit(anna, pro, **{column: "0"}).status_code == 302
 
 
 @pytest.mark.parametrize(
@@ -100,12 +78,12 @@ def test_prices_and_limits_are_numbers_from_0_up(anna, column, value):
     ],
 )
 def test_features_are_an_object_of_known_types(anna, features):
-    assert change(anna, page(plan("PRO")), features=features).context["errors"]
+    assert edit(anna, plan("PRO"), features=features).context["errors"]
 
 
 def test_features_not_known_yet_are_kept(anna):
     features = {"crm": True, "team_size": 9, "tenants": {"from": r"\u0000"}}
-    change(anna, page(plan("PRO")), features=json.dumps(features))
+    edit(anna, plan("PRO"), features=json.dumps(features))
     assert plan("PRO").features == features
 
 
@@ -113,7 +91,7 @@ def test_features_not_known_yet_are_kept(anna):
     "value", ["NaN", "-Infinity", "1e999", r'"\u0000"', r'"\ud800"', "9" * 5000, "[" * 5000 + "]" * 5000]
 )
 def test_features_that_python_reads_and_postgresql_does_not_are_an_error_in_the_form(anna, value):
-    response = change(anna, page(plan("PRO")), features=f'{{"crm": false, "x": {value}}}')
+    response = edit(anna, plan("PRO"), features=f'{{"crm": false, "x": {value}}}')
     assert "Write JSON, without NaN" in response.content.decode()
 
 

@@ -33,7 +33,8 @@ def test_unknown_keys_are_kept():
 
 def test_unknown_keys_are_kept_by_the_form_of_a_plan(anna):
     pro = Plan.objects.get(code="PRO")
-    change(anna, reverse("admin:billing_plan_change", args=[pro.pk]), features='{"crm": true, "tenants": 3}')
+    features = '{"crm": true, "tenants": 3}'
+    change(anna, reverse("admin:billing_plan_change", args=[pro.pk]), features=features, reason="tenants move in")
     pro.refresh_from_db()
     assert pro.features == {"crm": True, "tenants": 3}
 
