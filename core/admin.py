@@ -1,12 +1,18 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
-from adminlog.columns import label, link
+from adminlog.columns import coloured, column, label, link
+from adminlog.formats import amount
 from adminlog.lists import ParentFilter
 from adminlog.pages import BaseAdmin
+from core.acts import BlockClient, MoveChannel, Prolong, SwitchOff, UnblockClient
+from core.invites import state_of
 from core.models import Channel, Client, Invite, TeamMember
 from core.operations import lock, staff_operation
 
@@ -18,8 +24,9 @@ class ChannelAdmin(BaseAdmin):
     icon = "campaign"
     allows = ["change"]
     editable = ["title"]
+    operations = [MoveChannel()]
     contractors = ["contractor_id"]
-    sections = ["publications", "invites", "clients"]
+    sections = {"publications": _("publications"), "invites": _("invites"), "clients": _("clients")}
     list_display = [
         "__str__",
         link("contractor"),
@@ -32,7 +39,7 @@ class ChannelAdmin(BaseAdmin):
     list_filter = ["created_by_bot", "synced", ("contractor", ParentFilter)]
     list_select_related = ["contractor"]
     search_fields = ["tg_chat_id", "title", "username", *CONTRACTOR]
-    search_help_text = "Title, @username, chat id, contractor, invite token"
+    search_help_text = _("Title, @username, chat id, contractor, invite token")
 
     def found_by(self, word: str) -> Q:
         return super().found_by(word) | Q(pk__in=Invite.objects.filter(token=word).values("channel"))
@@ -41,26 +48,42 @@ class ChannelAdmin(BaseAdmin):
 @admin.register(Invite)
 class InviteAdmin(BaseAdmin):
     icon = "link"
-    allows = ["change"]
-    editable = ["expires_at", "max_uses", "editable"]
+    operations = [Prolong(), SwitchOff()]
     contractors = ["channel__contractor_id"]
-    sections = ["clients"]
-    list_display = ["token", link("channel"), link("channel__contractor"), "uses", "expires_at", "created_at"]
-    list_filter = ["editable", ("channel", ParentFilter)]
+    sections = {"clients": _("clients who came by it")}
+    list_display = [
+        *["token", link("channel"), link("channel__contractor"), "state", "uses"],
+        *[column("clients_came", _("clients"), show=amount), "expires_at", "created_at"],
+    ]
+    list_filter = ["editable", ("channel", ParentFilter), ("channel__contractor", ParentFilter)]
+    fields = [
+        *["id", "channel", "token", "state", "uses", column("clients_came", _("clients who came by it"), show=amount)],
+        *["expires_at", "max_uses", "editable", "created_at"],
+    ]
     list_select_related = ["channel__contractor"]
     search_fields = ["token", "channel__tg_chat_id", "channel__title", *(f"channel__{path}" for path in CONTRACTOR)]
-    search_help_text = "Token, channel, contractor"
+    search_help_text = _("Token, channel, contractor")
 
-    @admin.display(description="used")
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).with_state(at=timezone.now())
+
+    @admin.display(description=_("state"))
+    def state(self, invite: Any) -> str:
+        return coloured(*state_of(invite, at=timezone.now()))
+
+    @admin.display(description=_("used"))
     def uses(self, invite: Invite) -> str:
-        return f"{invite.used_count} of {invite.max_uses}" if invite.max_uses else str(invite.used_count)
+        used, most = invite.used_count, invite.max_uses
+        if most is None:
+            return gettext("%(used)s, no limit") % {"used": amount(used)}
+        uses = {"used": amount(used), "most": amount(most), "left": amount(max(most - used, 0))}
+        return gettext("%(used)s of %(most)s, %(left)s left") % uses
 
 
 @admin.register(Client)
 class ClientAdmin(BaseAdmin):
     icon = "person"
-    allows = ["change"]
-    editable = ["blocked"]
+    operations = [BlockClient(), UnblockClient()]
     contractors = ["channel__contractor_id"]
     list_display = [
         "__str__",
@@ -71,10 +94,12 @@ class ClientAdmin(BaseAdmin):
         label("blocked", yes="danger"),
         "joined_at",
     ]
-    list_filter = ["blocked", ("channel", ParentFilter), ("invite", ParentFilter)]
+    list_filter = [
+        *["blocked", ("channel", ParentFilter), ("channel__contractor", ParentFilter), ("invite", ParentFilter)],
+    ]
     list_select_related = ["channel", "invite"]
     search_fields = ["tg_user_id", "username", "full_name", "channel__tg_chat_id", "channel__title"]
-    search_help_text = "Telegram id, @username, name, channel"
+    search_help_text = _("Telegram id, @username, name, channel")
 
 
 @admin.register(TeamMember)
@@ -82,7 +107,7 @@ class TeamMemberAdmin(BaseAdmin):
     icon = "groups"
     allows = ["add", "delete"]
     contractors = ["owner_contractor_id", "member_contractor_id"]
-    list_display = ["id", link("owner_contractor", "team of"), link("member_contractor", "member"), "added_at"]
+    list_display = ["id", link("owner_contractor", _("team of")), link("member_contractor", _("member")), "added_at"]
     list_filter = [("owner_contractor", ParentFilter), ("member_contractor", ParentFilter)]
     list_select_related = ["owner_contractor", "member_contractor"]
     search_fields = [
@@ -90,7 +115,7 @@ class TeamMemberAdmin(BaseAdmin):
         for who in ("owner_contractor", "member_contractor")
         for column in ("tg_user_id", "username", "full_name")
     ]
-    search_help_text = "Telegram id, @username, name of either"
+    search_help_text = _("Telegram id, @username, name of either")
     autocomplete_fields = ["owner_contractor", "member_contractor"]
     add_fieldsets = [(None, {"fields": ["owner_contractor", "member_contractor"]})]
 

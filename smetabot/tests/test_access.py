@@ -1,6 +1,7 @@
 """Who may do what, role by role, at every address that the URL conf knows. An address that is not in one of the tables
 below fails: say there who may, and in adminlog/roles.py."""
 
+import datetime as dt
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,15 +19,17 @@ from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.test import Client as Browser
 from django.urls import URLResolver, get_resolver, reverse
+from django.utils import timezone
 
 from adminlog.models import AdminAction, AdminUser
 from adminlog.pages import ReadOnlyInline
 from adminlog.roles import LEAST, MANAGER, OWNER, SUPPORT, RoleBackend
 from adminlog.tests.form import shown
 from adminlog.tests.staff import browser
-from billing.models import Plan
+from billing.factories import SubscriptionFactory
+from billing.models import Plan, Subscription
 from core.factories import ContractorFactory
-from core.models import Client
+from core.models import Client, Contractor, Invite
 from smetabot.tests.test_backoffice import row_of
 
 pytestmark = pytest.mark.django_db
@@ -57,14 +60,14 @@ class Address(NamedTuple):
 PAGES = {
     "core_contractor": Page(SUPPORT, NOBODY, MANAGER, NOBODY),
     "core_channel": Page(SUPPORT, NOBODY, MANAGER, NOBODY),
-    "core_invite": Page(SUPPORT, NOBODY, MANAGER, NOBODY),
-    "core_client": Page(SUPPORT, NOBODY, SUPPORT, NOBODY),
+    "core_invite": Page(SUPPORT, NOBODY, NOBODY, NOBODY),
+    "core_client": Page(SUPPORT, NOBODY, NOBODY, NOBODY),
     "core_teammember": Page(SUPPORT, MANAGER, NOBODY, MANAGER),
     "core_publication": Page(SUPPORT, NOBODY, NOBODY, NOBODY),
     "billing_plan": Page(SUPPORT, NOBODY, OWNER, NOBODY),
     "billing_subscription": Page(SUPPORT, NOBODY, NOBODY, NOBODY),
     "billing_subscriptionhistory": Page(SUPPORT, NOBODY, NOBODY, NOBODY),
-    "billing_gift": Page(SUPPORT, MANAGER, NOBODY, NOBODY),
+    "billing_gift": Page(SUPPORT, NOBODY, NOBODY, NOBODY),
     "billing_usagecounter": Page(SUPPORT, NOBODY, NOBODY, NOBODY),
     "analytics_channelstats": Page(SUPPORT, NOBODY, NOBODY, NOBODY),
     "analytics_event": Page(SUPPORT, NOBODY, NOBODY, NOBODY),
@@ -75,6 +78,34 @@ PAGES = {
     "adminlog_adminaction": Page(SUPPORT, NOBODY, NOBODY, NOBODY),
     "adminlog_note": Page(SUPPORT, SUPPORT, NOBODY, NOBODY),
     "adminlog_jobrun": Page(SUPPORT, NOBODY, NOBODY, NOBODY),
+}
+# By table: what staff do to a row on a page of its own, and from the list to several.
+OPERATIONS = {
+    ("core_contractor", "grant_channels"): MANAGER,
+    ("core_contractor", "block"): MANAGER,
+    ("core_contractor", "unblock"): MANAGER,
+    **{(page, act): MANAGER for page in ("core_contractor", "billing_subscription") for act in ("extend", "cancel")},
+    ("core_contractor", "queue_gift"): MANAGER,
+    ("core_contractor", "give_days"): MANAGER,
+    ("billing_gift", "withdraw"): MANAGER,
+    ("referrals_referral", "detach"): MANAGER,
+    ("core_channel", "move"): MANAGER,
+    ("core_invite", "switch_off"): MANAGER,
+    ("core_client", "block"): SUPPORT,
+    ("core_client", "unblock"): SUPPORT,
+}
+# And never to several.
+ONE_BY_ONE = {
+    ("core_contractor", "change_telegram_id"): MANAGER,
+    ("core_contractor", "activate"): MANAGER,
+    ("core_contractor", "change_plan"): MANAGER,
+    ("core_contractor", "attach"): MANAGER,
+    ("billing_subscription", "activate"): MANAGER,
+    ("billing_subscription", "change_plan"): MANAGER,
+    ("core_contractor", "export_person"): OWNER,
+    ("core_contractor", "erase"): OWNER,
+    ("core_invite", "prolong"): MANAGER,
+    ("adminlog_adminuser", "reset_access"): OWNER,
 }
 # By name, or by route where there is none.
 ADDRESSES = {
@@ -87,14 +118,16 @@ ADDRESSES = {
     "admin:index": Address(SUPPORT, SUPPORT),
     "admin:app_list": Address(SUPPORT, SUPPORT),
     "admin:search": Address(SUPPORT, SUPPORT),
+    "admin:find": Address(SUPPORT, NOBODY),
     "admin:autocomplete": Address(SUPPORT, NOBODY),
     "admin:jsi18n": Address(SUPPORT, NOBODY),
     "admin:password_change": Address(SUPPORT, SUPPORT),
     "admin:password_change_done": Address(SUPPORT, NOBODY),
+    "admin:preferences": Address(SUPPORT, SUPPORT),
     "admin:second_factor": Address(SUPPORT, SUPPORT),
     "admin:second_factor_set_up": Address(SUPPORT, SUPPORT),
     "admin:backup_codes": Address(SUPPORT, NOBODY),
-    "admin:adminlog_adminuser_reset_access": Address(OWNER, OWNER),
+    **{f"admin:{page}_{name}": Address(least, least) for (page, name), least in (OPERATIONS | ONE_BY_ONE).items()},
     # No row of ours has a place on a site.
     "admin:view_on_site": Address(NOWHERE, NOWHERE),
     # Whatever else there is below.
@@ -102,27 +135,58 @@ ADDRESSES = {
 }
 # The actions that a list offers. Those that Django offers everywhere and a page does not allow are nobody's.
 ACTIONS = {
+    **OPERATIONS,
     ("core_teammember", "delete_selected"): MANAGER,
-    ("adminlog_adminaction", "export"): OWNER,
+    **{(page, "export"): OWNER for page in PAGES},
 }
-# What a POST says beside the form as it was shown. From the least role on it changes something.
+
+
+def on_pro() -> dict[str, Any]:
+    for contractor in Contractor.objects.filter(subscription=None):
+        SubscriptionFactory(contractor=contractor)
+    pro = Plan.objects.get(code=Plan.Code.PRO)
+    Subscription.objects.update(plan=pro, expires_at=timezone.now() + dt.timedelta(days=30))
+    return {"plan": Plan.objects.get(code=Plan.Code.BUSINESS).pk}
+
+
+# What a POST says beside the form as it was shown; some make the row such that it can be done. From the least role on
+# it changes something.
 POSTS: dict[str, Callable[[], dict[str, Any]]] = {
-    "admin:core_contractor_change": lambda: {"bonus_channels": 7},
+    "admin:core_contractor_change": lambda: {"full_name": "renamed"},
+    "admin:core_contractor_grant_channels": lambda: {},
+    "admin:core_contractor_change_telegram_id": lambda: {"tg_user_id": 7},
+    "admin:core_contractor_block": lambda: {},
+    "admin:core_contractor_unblock": lambda: Contractor.objects.update(status="blocked") and {},
+    "admin:core_contractor_export_person": lambda: {},
+    "admin:core_contractor_erase": lambda: {},
     "admin:core_channel_change": lambda: {"title": "renamed"},
-    "admin:core_invite_change": lambda: {"max_uses": 7},
-    "admin:core_client_change": lambda: {"blocked": "on"},
+    "admin:core_channel_move": lambda: {"contractor": ContractorFactory().pk},
+    "admin:core_invite_switch_off": lambda: {},
+    "admin:core_invite_prolong": lambda: Invite.objects.update(max_uses=1, used_count=1) and {"max_uses": 2},
+    "admin:core_client_block": lambda: {},
+    "admin:core_client_unblock": lambda: Client.objects.update(blocked=True) and {},
     "admin:core_teammember_add": lambda: {
         "owner_contractor": ContractorFactory().pk,
         "member_contractor": ContractorFactory().pk,
     },
     "admin:core_teammember_delete": lambda: {"post": "yes"},
-    "admin:billing_plan_change": lambda: {"name": "renamed"},
-    "admin:billing_gift_add": lambda: {"contractor": ContractorFactory().pk, "plan": Plan.objects.get(code="PRO").pk},
+    "admin:billing_plan_change": lambda: {"name": "renamed", "reason": "asked for it"},
+    **{
+        f"admin:{page}_{act}": on_pro
+        for page in ("core_contractor", "billing_subscription")
+        for act in ("extend", "change_plan", "cancel", "activate")
+    },
+    "admin:core_contractor_queue_gift": lambda: {},
+    "admin:core_contractor_give_days": lambda: {},
+    "admin:core_contractor_attach": lambda: {"referred": ContractorFactory().pk},
+    "admin:billing_gift_withdraw": lambda: {},
+    "admin:referrals_referral_detach": lambda: {},
     "admin:adminlog_note_add": lambda: {"contractor": ContractorFactory().pk, "text": "rings at night"},
-    "admin:adminlog_adminuser_add": lambda: {"username": "new", "tg_user_id": 7, "role": "owner"},
-    "admin:adminlog_adminuser_change": lambda: {"role": "owner"},
-    "admin:adminlog_adminuser_reset_access": lambda: {"reason": "lost phone"},
+    "admin:adminlog_adminuser_add": lambda: {"username": "new", "tg_user_id": 7, "role": "owner", "reason": "hired"},
+    "admin:adminlog_adminuser_change": lambda: {"role": "owner", "reason": "promoted"},
+    "admin:adminlog_adminuser_reset_access": lambda: {},
     "admin:logout": lambda: {},
+    "admin:preferences": lambda: {"language": "ru", "time_zone": "Asia/Almaty"},
     "admin:second_factor": lambda: {"act": "set_up", "password": PASSWORD},
     "admin:password_change": lambda: {
         "old_password": PASSWORD,
@@ -130,9 +194,12 @@ POSTS: dict[str, Callable[[], dict[str, Any]]] = {
         "new_password2": "tr0ubadour & 3",
     },
 }
+POSTS |= {f"admin:{page}_export": lambda: {"format": "csv"} for page in PAGES}
+BY_OPERATION = {f"admin:{page}_{name}" for page, name in OPERATIONS | ONE_BY_ONE}
 QUERIES = {
     "admin:autocomplete": {"app_label": "billing", "model_name": "gift", "field_name": "contractor", "term": ""},
     "admin:search": {"s": "contractor"},
+    "admin:find": {"q": "ivan"},
 }
 ARGUMENTS = {"app_label": "core", "url": "nothing/", "content_type_id": "1"}
 PASSWORD = "correct horse battery"
@@ -155,6 +222,7 @@ class Place:
         may = PAGES[page]
         ways = {
             "changelist": Address(may.see, may.see),
+            "export": Address(OWNER, OWNER),
             "history": Address(may.see, may.see),
             "moved": Address(may.see, may.see),
             "add": Address(may.add, may.add),
@@ -289,9 +357,7 @@ def test_every_address_and_nothing_else_is_classified():
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: place.route or "/")
 def test_an_address_is_open_from_the_least_role_on_and_does_nothing_for_those_below(place, actors):
     access, path = place.access(), place.path()
-    form = {}
-    if place.name in POSTS:
-        form = shown(actors["owner"].send("GET", path)) | POSTS[place.name]()
+    form = filled_in(place, path, by=actors["owner"]) if place.name in POSTS else {}
     before = held()
 
     for actor in actors.values():
@@ -309,6 +375,15 @@ def test_an_address_is_open_from_the_least_role_on_and_does_nothing_for_those_be
         assert bool(changed) == does, f"a POST by {actor.name} changed {changed or 'nothing'}"
 
 
+def filled_in(place: Place, path: str, *, by: Actor) -> dict[str, Any]:
+    values = POSTS[place.name]()
+    form = shown(by.send("GET", path)) | values
+    if place.name in BY_OPERATION:
+        form = shown(by.send("POST", path, form | {"step": "preview"}))
+        form |= {"reason": "asked for it", "step": "confirm"}
+    return form
+
+
 def check(method: str, actor: Actor, least: str, response: HttpResponse) -> None:
     as_said = is_open(response) if actor.may(least) else is_refused(response, actor, least)
     assert as_said, f"{method} by {actor.name}, least role {least}: {response.status_code} {response.headers}"
@@ -318,7 +393,7 @@ def test_each_form_that_somebody_may_send_is_sent_with_a_change():
     """Else its refusal would prove nothing."""
     views = {"add": "add", "change": "change", "delete": "delete"}
     sent = {f"admin:{page}_{view}" for page, may in PAGES.items() for view in views if getattr(may, view) != NOBODY}
-    assert not sent - set(POSTS)
+    assert not (sent | BY_OPERATION) - set(POSTS)
 
 
 def test_no_address_knows_another_method(actors):
@@ -343,7 +418,9 @@ def test_an_action_is_offered_and_done_from_the_least_role_on(model, actors):
                 form = {"action": name, "_selected_action": row.pk, "select_across": across, "post": "yes"}
                 with rolled_back():
                     response = actor.send("POST", path, form)
-                    done = held() != before or "Content-Disposition" in response.headers
+                    # Or it opens a page that asks something first. The list itself is the answer to what there is not.
+                    is_asked = response.status_code == 200 and "cl" not in response.context
+                    done = held() != before or is_asked
                 seen = f"{name} of {page} by {actor.name}: classify it in ACTIONS"
                 assert (name in page.get_actions(asked_by(actor))) == actor.may(least), seen
                 assert done == actor.may(least), seen
@@ -386,12 +463,15 @@ def let_in(actors) -> Callable[[str], HttpRequest]:
 def test_each_page_asks_for_the_permission_itself(model, let_in):
     page, key = admin.site._registry[model], str(row_of(model).pk)
     request = let_in("admin:jsi18n")
-    for view in (page.changelist_view, page.add_view):
+    for view in (page.changelist_view, page.add_view, page.export_view):
         with pytest.raises(PermissionDenied):
             view(request)
     for view in (page.change_view, page.delete_view, page.history_view):
         with pytest.raises(PermissionDenied):
             view(request, key)
+    for operation in page.operations:
+        with pytest.raises(PermissionDenied):
+            page.operation_view(request, operation=operation, object_id=key)
 
 
 def test_the_choice_of_a_parent_asks_for_the_permission_itself(let_in):
@@ -431,7 +511,7 @@ def test_nobody_is_offered_rows_that_have_no_page(actors, model, field):
     assert actors["owner"].send("GET", reverse("admin:autocomplete"), query).status_code == 403
 
 
-@pytest.mark.parametrize("view", ["core_teammember_add", "billing_gift_add", "adminlog_adminuser_add"])
+@pytest.mark.parametrize("view", ["core_teammember_add", "adminlog_adminuser_add"])
 def test_a_popup_is_no_way_around(actors, view):
     path = reverse(f"admin:{view}") + "?_popup=1"
     assert actors["support"].send("GET", path).status_code == 403
@@ -488,7 +568,7 @@ def test_the_search_of_the_menu_finds_what_may_be_seen(actors):
 
 
 def test_a_new_role_holds_from_the_next_request_on(actors):
-    path = reverse("admin:billing_gift_add")
+    path = reverse("admin:core_teammember_add")
     assert actors["support"].send("GET", path).status_code == 403
     AdminUser.objects.filter(username="fyodor").update(role=MANAGER)
     assert actors["support"].send("GET", path).status_code == 200
@@ -497,9 +577,9 @@ def test_a_new_role_holds_from_the_next_request_on(actors):
 
 
 def test_whoever_is_switched_off_is_out_at_the_next_request(actors):
-    page = Place("admin:core_client_change", "admin/core/client/<path:object_id>/change/", Client)
+    page = Place("admin:core_client_block", "admin/core/client/<path:object_id>/block/", Client)
     path = page.path()
-    form = shown(actors["support"].send("GET", path)) | {"blocked": "on"}
+    form = filled_in(page, path, by=actors["support"])
     AdminUser.objects.filter(username="fyodor").update(is_active=False)
     before = held()
 
