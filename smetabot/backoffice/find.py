@@ -1,0 +1,69 @@
+"""The search box of every page: from what a contractor wrote to the contractor."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from adminlog.columns import list_of, page_of
+from adminlog.search import matching, named
+from core.models import Channel, Client, Contractor, Invite
+from referrals.models import ReferralLink
+
+
+@require_safe
+def find(request: HttpRequest) -> HttpResponse:
+    """Opens the one that is meant, or the list of those that may be."""
+    term = request.GET.get("q", "").replace("\0", "").strip()
+    if not all(admin.site.get_model_admin(model).has_view_permission(request) for model in (Contractor, Client)):
+        raise PermissionDenied
+    if not term:
+        return redirect(list_of(Contractor))
+    for rows in likely(request, term):
+        match list(rows.order_by()[:2]):
+            case [one]:
+                return redirect(page_of(one))
+            case [_one, _another]:
+                return redirect(searched(rows.model, term))
+    messages.warning(
+        request,
+        _(
+            "Nobody was found. What finds a contractor: their Telegram id, @username or name; a channel's title,"
+            " @username or chat id; the token of an invite or a referral link; and links to any of these. A client is"
+            " found by Telegram id, @username or full name."
+        ),
+    )
+    return redirect(searched(Contractor, term))
+
+
+def likely(request: HttpRequest, term: str) -> Iterator[QuerySet[Any]]:
+    """The likeliest first. Clients are many: they are looked for by whole names, once, and when no contractor is
+    meant."""
+    name = named(term)
+    clients = matching(Client, ["tg_user_id", "username", "full_name"], name or term.strip("\"'"), whole=True)
+    as_listed = admin.site.get_model_admin(Contractor).get_search_results(request, Contractor.objects.all(), term)[0]
+    if name is None:
+        yield from (as_listed, Client.objects.filter(clients))
+    else:
+        yield from (Contractor.objects.filter(exactly(name)), Client.objects.filter(clients), as_listed)
+
+
+def exactly(name: str) -> Q:
+    channels = Channel.objects.filter(matching(Channel, ["tg_chat_id", "username"], name, whole=True))
+    return (
+        matching(Contractor, ["id", "tg_user_id", "username"], name, whole=True)
+        | Q(pk__in=channels.values("contractor"))
+        | Q(pk__in=Invite.objects.filter(token=name).values("channel__contractor"))
+        | Q(pk__in=ReferralLink.objects.filter(token=name).values("contractor"))
+    )
+
+
+def searched(model: Any, term: str) -> str:
+    return f"{list_of(model)}?{urlencode({'q': term})}"
