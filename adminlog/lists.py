@@ -1,29 +1,36 @@
 """Lists of rows: what a page of the admin shows of a table, however large it is."""
 
+import re
 from copy import copy
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import PAGE_VAR
 from django.core.paginator import Paginator
 from django.db import DataError
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
+from django.db.models.constants import LOOKUP_SEP
 from django.http import HttpRequest, QueryDict
 from django.utils.functional import cached_property
+from django.utils.translation import ngettext
+from unfold.templatetags.unfold_list import result_headers, results
 from unfold.views import ChangeList
 
 from adminlog.columns import list_of
+from adminlog.formats import amount
 
 
 class AtLeast(int):
     def __str__(self) -> str:
-        return f"{int(self)}+"
+        return f"{amount(int(self))}+"
 
 
 class BoundedPaginator(Paginator):
     """Counts and pages no further than anyone reads, so that the count of a large table stays cheap."""
 
     limit = 10_000
+    template_name = "adminlog/pagination.html"
 
     @cached_property
     def count(self) -> int:
@@ -31,10 +38,26 @@ class BoundedPaginator(Paginator):
         count = rows.order_by().values("pk")[: self.limit + 1].count()
         return count if count <= self.limit else AtLeast(self.limit)
 
+    @property
+    def told(self) -> str:
+        number = str(self.count) if isinstance(self.count, AtLeast) else amount(self.count)
+        return ngettext("%(number)s row", "%(number)s rows", self.count) % {"number": number}
+
+
+# Of a parent beyond a join. In the order of the key PostgreSQL would walk the key's index for the newest, and all of a
+# large table may lie before them.
+NEWEST = (F("pk") + 0).desc()
+
 
 class PageFirstChangeList(ChangeList):
     """Finds the primary keys of a page, then reads these rows: joins, annotations and prefetches cost nothing for the
     rows that the page passes over."""
+
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
+        ordering = super().get_ordering(request, queryset)
+        # As ParentFilter has it: channel__contractor__id__exact.
+        is_beyond_join = any(name.count(LOOKUP_SEP) > 2 and name.endswith("__id__exact") for name in self.params)
+        return [NEWEST if is_beyond_join and by == "-pk" else by for by in ordering]
 
     def get_results(self, request: HttpRequest) -> None:
         try:
@@ -52,23 +75,23 @@ class PageFirstChangeList(ChangeList):
 
 
 class Section(PageFirstChangeList):
-    """The newest rows of a table that belong to one parent, as that table's own list shows them."""
+    """Rows of a table that belong to one parent, as that table's own list shows them, newest first. Its pages turn
+    inside the parent's page: each section has a parameter of its own there."""
 
     rows = 10
 
-    def __init__(
-        self, request: HttpRequest, *, heading: str, model_admin: Any, by: str, key: Any, whole_by: str | None = None
-    ) -> None:
+    def __init__(self, request: HttpRequest, *, name: str, heading: Any, model_admin: Any, by: str, key: Any) -> None:
+        self.name, self.asked, self.by = name, request.GET, by
         here = copy(request)
-        here.GET = QueryDict(f"{by}={key}")
+        here.GET = QueryDict(f"{by}={key}&{PAGE_VAR}={page_asked(request, self.parameter)}")
         super().__init__(
             here,
             model=model_admin.model,
             model_admin=model_admin,
             list_display=[
-                name
-                for name in model_admin.get_list_display(request)
-                if getattr(name, "__name__", name) not in (by, by.removesuffix("_id"))
+                column
+                for column in model_admin.get_list_display(request)
+                if getattr(column, "__name__", column) not in (by, by.removesuffix("_id"))
             ],
             list_display_links=(),
             list_filter=(),
@@ -83,9 +106,56 @@ class Section(PageFirstChangeList):
         )
         self.formset = None
         self.heading = heading
-        self.whole_url = f"{list_of(self.model)}?{whole_by or by}={key}"
+        whole_by = by if by.endswith("_id") else f"{by}__id__exact"
+        self.whole_url = f"{list_of(self.model)}?{whole_by}={key}"
         # Where one more is added, if that is offered here.
         self.add_url: str | None = None
+
+    @property
+    def parameter(self) -> str:
+        return f"{self.name}-page"
+
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
+        return [NEWEST if LOOKUP_SEP in self.by else "-pk"]
+
+    def get_results(self, request: HttpRequest) -> None:
+        try:
+            super().get_results(request)
+        except IncorrectLookupParameters:
+            # Of a page that there is no more.
+            self.page_num = 1
+            super().get_results(request)
+
+    def headers(self) -> list[dict[str, Any]]:
+        return list(result_headers(self))
+
+    def lines(self) -> list[Any]:
+        return list(results(self))
+
+    def pages(self) -> list[tuple[str, str]]:
+        """What each is called, with its address; none of the one that is shown and of what is left out."""
+        if not self.multi_page:
+            return []
+        numbers = self.paginator.get_elided_page_range(self.page_num, on_each_side=1, on_ends=1)
+        return [
+            (str(number), "" if number in (self.page_num, Paginator.ELLIPSIS) else self.page_url(int(number)))
+            for number in numbers
+        ]
+
+    def page_url(self, number: int) -> str:
+        return turned(self.asked, self.parameter, number, anchor=self.name)
+
+
+def page_asked(request: HttpRequest, parameter: str) -> int:
+    asked = request.GET.get(parameter, "")
+    return int(asked) if re.fullmatch("[1-9][0-9]{0,4}", asked, re.ASCII) else 1
+
+
+def turned(asked: QueryDict, parameter: str, number: int, *, anchor: str) -> str:
+    """The same page with one part of it turned to another page; the other parts stay as they are."""
+    query = asked.copy()
+    query[parameter] = str(number)
+    return f"?{query.urlencode()}#{anchor}"
 
 
 class ParentFilter(admin.RelatedFieldListFilter):

@@ -19,7 +19,7 @@ from adminlog.tests.form import change, shown
 from analytics.models import Event
 from billing.models import Gift, Plan, SubscriptionHistory
 from core.factories import ClientFactory, ContractorFactory, InviteFactory
-from core.models import Channel, Client, Contractor, Invite, TeamMember
+from core.models import Channel, Client, Contractor, TeamMember
 
 SCHEMAS = ["core", "billing", "analytics", "referrals", "adminlog"]
 FACTORIES = {
@@ -31,10 +31,7 @@ FACTORIES = {
 MAY = {
     AdminUser: {"add", "change"},
     Channel: {"change"},
-    Client: {"change"},
     Contractor: {"change"},
-    Gift: {"add"},
-    Invite: {"change"},
     Note: {"add"},
     Plan: {"change"},
     TeamMember: {"add", "delete"},
@@ -156,7 +153,7 @@ def test_a_form_sent_back_as_it_came_changes_nothing(anna, model):
     row = row_of(model)
     before = model.objects.filter(pk=row.pk).values()[0]
     if "change" in MAY.get(model, set()):
-        assert change(anna, url(model, "change", row.pk)).status_code == 302
+        assert change(anna, url(model, "change", row.pk), reason="none").status_code == 302
     assert model.objects.filter(pk=row.pk).values()[0] == before
     assert not AdminAction.objects.filter(target_type=model._meta.label_lower).exists()
 

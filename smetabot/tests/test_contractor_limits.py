@@ -1,7 +1,5 @@
 """What the contractor's page says of the plan's limits."""
 
-import re
-
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -19,25 +17,23 @@ def page(contractor):
 
 
 def shown(anna, contractor):
-    """The labels after those of the plan and its state."""
-    content = anna.get(page(contractor)).content.decode()
-    found = re.findall(r"<span[^>]*whitespace-nowrap[^>]*>\s*([^<]*?)\s*</span>", content)
-    start = next(number for number, text in enumerate(found) if text.startswith("a team of "))
-    return found[start : start + 4]
+    """How large the team may be, and what else the plan allows and does not."""
+    _channels, team, allowed = anna.get(page(contractor)).context["header"].limits
+    return team.value, allowed.value, allowed.detail
 
 
 def test_a_contractor_on_free_is_shown_what_free_lacks(anna):
-    assert shown(anna, ContractorFactory()) == ["a team of 1", "no editing", "no sync", "no CRM"]
+    assert shown(anna, ContractorFactory()) == ("1 of 1", "the basics", "not: editing, sync, CRM")
 
 
 def test_a_contractor_on_business_is_shown_what_it_allows(anna):
     contractor = SubscriptionFactory(business=True).contractor
-    assert shown(anna, contractor) == ["a team of 4", "editing", "sync", "CRM"]
+    assert shown(anna, contractor) == ("1 of 4", "editing, sync, CRM", "")
 
 
 def test_a_plan_that_has_ended_allows_nothing_more(anna):
     contractor = SubscriptionFactory(code="BUSINESS", expired=True).contractor
-    assert shown(anna, contractor)[0] == "a team of 1"
+    assert shown(anna, contractor)[:2] == ("1 of 1", "the basics")
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ from django.utils import timezone
 
 from adminlog.models import AdminAction
 from adminlog.tests.form import change
-from billing.factories import GiftFactory, SubscriptionFactory, SubscriptionHistoryFactory, UsageCounterFactory
+from billing.factories import GiftFactory, SubscriptionFactory
 from billing.models import Subscription
-from core.factories import ChannelFactory, ContractorFactory, InviteFactory, TeamMemberFactory
+from core.factories import ChannelFactory, ContractorFactory, InviteFactory
 from core.models import Contractor
-from referrals.factories import ReferralFactory, ReferralLinkFactory
+from referrals.factories import ReferralLinkFactory
 
 pytestmark = pytest.mark.django_db
 LIST = reverse("admin:core_contractor_changelist")
@@ -33,12 +33,12 @@ def listed(anna: Browser, **query: Any) -> list[Any]:
 @pytest.mark.parametrize(
     ("status", "days_left", "plan", "state"),
     [
-        (Status.ACTIVE, 5, "PRO", "active"),
-        (Status.ACTIVE, None, "PRO", "active"),
-        (Status.CANCELLED, 5, "PRO", "cancelled"),
-        (Status.ACTIVE, -5, "FREE", "active, over"),
-        (Status.CANCELLED, -5, "FREE", "cancelled, over"),
-        (Status.EXPIRED, 5, "FREE", "expired"),
+        (Status.ACTIVE, 5, "PRO", "Active"),
+        (Status.ACTIVE, None, "PRO", "Active"),
+        (Status.CANCELLED, 5, "PRO", "Cancelled"),
+        (Status.ACTIVE, -5, "FREE", "Active, over"),
+        (Status.CANCELLED, -5, "FREE", "Cancelled, over"),
+        (Status.EXPIRED, 5, "FREE", "Expired"),
     ],
 )
 def test_the_plan_shown_is_the_effective_one_beside_the_subscriptions_state(anna, status, days_left, plan, state):
@@ -51,8 +51,8 @@ def test_the_plan_shown_is_the_effective_one_beside_the_subscriptions_state(anna
     ).contractor
 
     cells = labels(anna.get(LIST).content.decode().partition('id="result_list"')[2])
-    assert cells == ["active", plan, state]  # the first is the contractor's own
-    assert labels(anna.get(page(contractor)).content.decode())[:2] == [plan, state]
+    assert cells == ["Active", plan, state]  # the first is the contractor's own
+    assert anna.get(page(contractor)).context["header"].plan.code == plan
 
 
 def labels(content: str) -> list[str]:
@@ -132,45 +132,6 @@ def test_a_contractor_with_many_channels_is_found_once(anna):
     assert listed(anna, q="дом") == [ivan]
 
 
-def test_the_page_costs_as_many_queries_whatever_the_contractor_owns(anna):
-    contractor = ContractorFactory()
-    SubscriptionFactory(contractor=contractor)
-    UsageCounterFactory(contractor=contractor)
-    ReferralLinkFactory(contractor=contractor)
-
-    def own(times: int) -> None:
-        ChannelFactory.create_batch(times, contractor=contractor)
-        GiftFactory.create_batch(times, contractor=contractor)
-        SubscriptionHistoryFactory.create_batch(times, contractor=contractor)
-        ReferralFactory.create_batch(times, referrer=contractor)
-        TeamMemberFactory.create_batch(times, owner_contractor=contractor)
-
-    own(1)
-    anna.get(page(contractor))  # Django remembers content types from here on
-    with CaptureQueriesContext(connection) as one:
-        anna.get(page(contractor))
-    own(30)
-    with CaptureQueriesContext(connection) as many:
-        response = anna.get(page(contractor))
-
-    assert len(many) == len(one)
-    content = response.content.decode()
-    assert content.count("See all 31") == 5
-
-
-def test_a_section_leads_to_the_whole_list_and_to_that_list_only(anna):
-    contractor = ContractorFactory()
-    ChannelFactory.create_batch(11, contractor=contractor)
-    ChannelFactory()
-
-    [_, channels, *_] = anna.get(page(contractor)).context["sections"]
-
-    assert len(channels.result_list) == 10
-    whole = anna.get(channels.whole_url).context["cl"]
-    assert {channel.contractor_id for channel in whole.result_list} == {contractor.pk}
-    assert whole.result_count == 11
-
-
 def test_namesakes_are_told_apart_where_one_is_chosen(anna):
     ContractorFactory(full_name="Иван Петров", username="ivan", tg_user_id=123456789)
     ContractorFactory(full_name="Иван Петров", username=None, tg_user_id=None)
@@ -190,20 +151,17 @@ def test_what_people_call_themselves_is_text_and_not_markup(anna):
         assert not [markup for markup in ("<script>1", "<b>2", "<i>3", "<u>4") if markup in content]
 
 
-def test_blocking_a_contractor_is_journaled(anna):
-    contractor = ContractorFactory(full_name="Иван")
+def test_correcting_a_name_is_journaled(anna):
+    contractor = ContractorFactory(full_name="Иван", username="ivan")
 
-    change(anna, page(contractor), status="blocked")
+    change(anna, page(contractor), full_name="Пётр", status="blocked", bonus_channels=7)
 
     contractor.refresh_from_db()
-    assert contractor.status == Contractor.Status.BLOCKED
+    assert (contractor.full_name, contractor.username) == ("Пётр", "ivan")
+    assert (contractor.status, contractor.bonus_channels) == (Contractor.Status.ACTIVE, None)
     action = AdminAction.objects.get()
-    assert (action.action, action.target_type, action.target_id) == (
-        "contractor.changed",
-        "core.contractor",
-        contractor.pk,
-    )
-    assert action.payload == {"before": {"status": "active"}, "after": {"status": "blocked"}}
+    assert (action.action, action.target_id) == ("contractor.changed", contractor.pk)
+    assert action.details.personal == {"before": {"full_name": "Иван"}, "after": {"full_name": "Пётр"}}
 
 
 @pytest.mark.parametrize("query", [{"p": 2}, {"plan": "FREE"}, {"plan": "PRO"}])

@@ -34,6 +34,9 @@ class Scripts(HTMLParser):
         given = dict(attrs)
         self.is_in_script = tag == "script" and "src" not in given and given.get("type") != "application/json"
         for name, value in given.items():
+            # A person follows that one, to whoever is in Telegram.
+            if tag == "a" and (value or "").startswith("https://t.me/"):
+                continue
             if name.startswith("on"):
                 self.found.append(f"<{tag} {name}>")
             elif name in ("src", "href", "action", "formaction") and re.match(r"javascript:|https?:|//", value or ""):
