@@ -1,10 +1,15 @@
+import datetime as dt
+
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
-from adminlog.columns import as_json, label, link
+from adminlog.columns import as_json, column, label, link, number
+from adminlog.filters import DaysFilter
 from adminlog.lists import ParentFilter
 from adminlog.pages import BaseAdmin, ReadOnlyInline
+from analytics.daily import viewed
 from analytics.models import ChannelStats, Event, ViewsDaily
 from core.models import Publication
 
@@ -17,24 +22,40 @@ class ViewsDailyInline(ReadOnlyInline):
         return super().get_queryset(request).order_by("-collected_at")
 
 
+class ViewedFilter(DaysFilter):
+    title = _("day of views")
+    parameter_name = "viewed"
+    column = "collected_at"
+
+    def narrowed(self, queryset: QuerySet[Publication], first: dt.date, last: dt.date) -> QuerySet[Publication]:
+        return queryset.filter(viewed(first=first, last=last))
+
+
 @admin.register(Publication)
 class PublicationAdmin(BaseAdmin):
     """Not in core: it shows the daily views, whose key of two columns keeps them from having a page of their own."""
 
     icon = "description"
     inlines = [ViewsDailyInline]
-    list_display = ["__str__", link("channel"), "file_type", "views", label("deleted", yes="danger"), "posted_at"]
-    list_filter = ["deleted", ("channel", ParentFilter)]
+    list_display = [
+        "__str__",
+        link("channel"),
+        "file_type",
+        number("views"),
+        label("deleted", yes="danger"),
+        "posted_at",
+    ]
+    list_filter = ["deleted", ViewedFilter, ("channel", ParentFilter), ("channel__contractor", ParentFilter)]
     list_select_related = ["channel"]
     search_fields = ["file_name", "message_id", "channel__tg_chat_id", "channel__title"]
-    search_help_text = "File name, message id, channel"
+    search_help_text = _("File name, message id, channel")
     fields = [
         "id",
         "channel",
         "message_id",
         "file_name",
         "file_type",
-        "views",
+        number("views"),
         label("deleted", yes="danger"),
         "posted_at",
     ]
@@ -44,25 +65,31 @@ class PublicationAdmin(BaseAdmin):
 class ChannelStatsAdmin(BaseAdmin):
     icon = "monitoring"
     list_display = [
-        "channel_id",
+        column("channel_id", _("channel id"), ordering="channel_id"),
         link("channel"),
-        "files_count",
-        "views_total",
-        "clients_total",
-        "blocked_total",
+        number("files_count"),
+        number("views_total"),
+        number("clients_total"),
+        number("blocked_total"),
         "last_updated",
     ]
     list_select_related = ["channel"]
     search_fields = ["channel__tg_chat_id", "channel__title", "channel__username"]
-    search_help_text = "Channel's title, @username, chat id"
+    search_help_text = _("Channel's title, @username, chat id")
+
+
+class HappenedFilter(DaysFilter):
+    title = _("day")
+    parameter_name = "happened"
+    column = "created_at"
 
 
 @admin.register(Event)
 class EventAdmin(BaseAdmin):
     icon = "bolt"
-    list_display = ["id", label("event_type", "event"), link("channel"), link("client"), "created_at"]
-    list_filter = ["event_type", ("channel", ParentFilter), ("client", ParentFilter)]
+    list_display = ["id", label("event_type", _("event")), link("channel"), link("client"), "created_at"]
+    list_filter = ["event_type", HappenedFilter, ("channel", ParentFilter), ("client", ParentFilter)]
     list_select_related = ["channel", "client"]
     search_fields = ["channel__tg_chat_id", "channel__title", "client__tg_user_id", "client__username"]
-    search_help_text = "Channel, or client's Telegram id, @username"
-    fields = ["id", label("event_type", "event"), "channel", "client", as_json("details"), "created_at"]
+    search_help_text = _("Channel, or client's Telegram id, @username")
+    fields = ["id", label("event_type", _("event")), "channel", "client", as_json("details"), "created_at"]

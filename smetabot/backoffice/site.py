@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import path
+from django.utils.translation import gettext_lazy as _
 from django.views import View
 from django.views.decorators.debug import sensitive_post_parameters
 from unfold.sites import UnfoldAdminSite
@@ -21,7 +22,8 @@ from unfold.sites import UnfoldAdminSite
 from adminlog import second_factor
 from adminlog.pages import BaseAdmin
 from adminlog.roles import member_of_staff
-from smetabot.backoffice import login
+from smetabot.backoffice import login, preferences
+from smetabot.backoffice.find import find
 from smetabot.postgres.locks import BUSY, is_busy
 
 
@@ -43,7 +45,8 @@ class BackofficeSite(UnfoldAdminSite):
     """Open to logins with an active row among the staff, superuser or not, who showed the second factor that their role
     requires; to no other."""
 
-    index_title = "Back office"
+    index_title = _("Back office")
+    index_template = "backoffice/dashboard.html"
 
     def has_permission(self, request: HttpRequest) -> bool:
         return (
@@ -60,6 +63,7 @@ class BackofficeSite(UnfoldAdminSite):
 
     def get_urls(self) -> list[Any]:
         own: dict[str, tuple[type[View], str]] = {
+            "preferences/": (preferences.OwnPreferences, "preferences"),
             "second-factor/": (login.OwnSecondFactor, "second_factor"),
             "second-factor/set-up/": (login.OwnSetUp, "second_factor_set_up"),
             "second-factor/backup-codes/": (login.BackupCodes, "backup_codes"),
@@ -71,6 +75,7 @@ class BackofficeSite(UnfoldAdminSite):
         return [
             *(path(route, self.page(view), name=name) for route, (view, name) in steps.items()),
             *(path(route, self.admin_view(self.page(view)), name=name) for route, (view, name) in own.items()),
+            path("find/", self.admin_view(find), name="find"),
             *super().get_urls(),
         ]
 
