@@ -1,9 +1,10 @@
 PORT ?= 8000
 PYTHON := .venv/bin/python
 MANAGE := $(PYTHON) manage.py
+CHROMIUM := /usr/bin/chromium
 INSTALL := $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-input --use-pep517
 
-.PHONY: run test check format stop reset cron cron-off
+.PHONY: run test browser-test screenshots check messages format stop reset cron cron-off
 
 run: .venv/.running  ## the back office: database, hourly jobs, admin on http://127.0.0.1:$(PORT)/admin/
 	@$(MANAGE) migrate --verbosity 0
@@ -14,14 +15,24 @@ run: .venv/.running  ## the back office: database, hourly jobs, admin on http://
 test: .venv/.developing
 	@DEBUG=1 $(PYTHON) -m pytest -n 2 --dist worksteal
 
+browser-test: .venv/.browsing $(CHROMIUM)  ## as staff work with it, in a browser and in both languages
+	@DEBUG=1 $(PYTHON) -m pytest browser
+
+screenshots: .venv/.browsing $(CHROMIUM)  ## those in docs/
+	@DEBUG=1 $(PYTHON) -m pytest browser/screenshots.py
+
 check: .venv/.developing
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy .
 	@DEBUG=1 $(MANAGE) makemigrations --check
+	@DEBUG=1 $(MANAGE) messages --check
 	@env DATABASE_URL=postgres://check@127.0.0.1/check DEBUG=0 ALLOWED_HOSTS=office.example.com \
 		SECRET_KEY=$$($(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(50))') \
 		$(MANAGE) check --deploy --fail-level WARNING
+
+messages: .venv/.developing  ## the Russian catalogue: what is new in the code comes in, what is gone goes
+	@DEBUG=1 $(MANAGE) messages
 
 format: .venv/.developing
 	@$(PYTHON) -m ruff check --fix .
@@ -48,3 +59,11 @@ cron-off: .venv/.running
 .venv/.developing: requirements-dev.txt .venv/.running
 	@$(INSTALL) -r requirements-dev.txt
 	@touch $@
+
+.venv/.browsing: requirements-browser.txt .venv/.developing
+	@$(INSTALL) -r requirements-browser.txt
+	@touch $@
+
+$(CHROMIUM):
+	@[ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null || { echo "Install Chromium first: apt-get install chromium" >&2; exit 1; }
+	@apt-get update -qq && apt-get install -qq --no-install-recommends chromium > /dev/null
