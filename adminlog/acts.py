@@ -17,7 +17,7 @@ from django.core import signing
 from django.core.exceptions import ValidationError
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import DatabaseError, IntegrityError, connection, transaction
-from django.db.models import Max, Model, Q
+from django.db.models import F, Max, Model, Q
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
@@ -38,6 +38,8 @@ from smetabot.postgres.locks import BUSY, is_busy, set_patience
 
 # So many rows at once: all of them are shown, and held, before anything is done.
 MOST_ROWS = 500
+# Acts after which all is as it was shown.
+CHANGES_NOTHING = ["note.added", "contractor.exported", "list.exported"]
 # Where the page leads back to.
 NEXT = "next"
 
@@ -125,7 +127,9 @@ class Operation:
         about = Q(target_type=rows[0]._meta.label_lower, target_id__in=[row.pk for row in rows])
         if contractors:
             about |= Q(contractors__overlap=list(contractors))
-        return str(AdminAction.objects.filter(about).aggregate(last=Max("seq"))["last"])
+        acts = AdminAction.objects.filter(about).exclude(action__in=CHANGES_NOTHING)
+        # Not by the index on seq, backwards through the whole journal.
+        return str(acts.aggregate(last=Max(F("seq") + 0))["last"])
 
     def do(self, row: Any, *args: Any, **data: Any) -> Done:
         """Given `by`, `now` and what the form asked for. ValidationError when it cannot be done, in words for staff."""
@@ -153,6 +157,9 @@ class OperationPage:
         self.step = request.POST.get("step", "")
         self.form = operation.form_class(request.POST if self.step else None, initial=operation.initial(self.rows))
         self.reason = ReasonForm(request.POST if self.step == "confirm" else None)
+        if in_bulk:
+            # An erasure of one of them empties it for that one alone.
+            self.reason.fields["reason"].help_text = _("It stands in the timelines of all of them: name nobody.")
 
     def answer(self) -> HttpResponseBase:
         problem = ""
@@ -192,11 +199,11 @@ class OperationPage:
         return form.cleaned_data if form.is_valid() else None
 
     def foretell(self, data: dict[str, Any]) -> tuple[str, list[Outcome]]:
+        # Holds nobody for longer than their own row takes. What changes meanwhile is noticed at the confirmation.
         with transaction.atomic():
-            seen = self.hold(data)
-            outcomes = self.perform(data)
-            connection.check_constraints()
-            transaction.set_rollback(True)
+            set_patience("5s")
+            seen = self.seen(data)
+            outcomes = [self.perform_on(row, data, take_back=True) for row in self.rows]
         return signing.dumps([str(uuid.uuid4()), seen, self.digest(data)], salt=self.operation.name), outcomes
 
     def confirm(self, confirmation: str) -> list[Outcome]:
@@ -206,13 +213,14 @@ class OperationPage:
             raise Overtaken(_("Look at what will happen before you confirm it.")) from None
         try:
             with transaction.atomic():
-                now_seen = self.hold(self.form.cleaned_data)
+                wait_for(token)
                 refuse_used(token)
+                now_seen = self.hold(self.form.cleaned_data)
                 if self.digest(self.form.cleaned_data) != digest:
                     raise Overtaken(_("You have changed something. This is what will happen now."))
                 if now_seen != seen:
                     raise Overtaken(_("Somebody was faster. Nothing was done; this is what will happen now."))
-                outcomes = self.perform(self.form.cleaned_data)
+                outcomes = [self.perform_on(row, self.form.cleaned_data) for row in self.rows]
                 self.journal(outcomes, token)
         except IntegrityError:
             refuse_used(token)
@@ -221,17 +229,22 @@ class OperationPage:
 
     def hold(self, data: Mapping[str, Any]) -> str:
         set_patience("5s")
-        contractors = sorted({*self.contractors, *self.operation.others(data)})
-        self.operation.hold(contractors)
-        return self.operation.seen(self.rows, contractors)
+        self.operation.hold(self.concerned(data))
+        return self.seen(data)
 
-    def perform(self, data: dict[str, Any]) -> list[Outcome]:
-        return [self.perform_on(row, data) for row in self.rows]
+    def seen(self, data: Mapping[str, Any]) -> str:
+        return self.operation.seen(self.rows, self.concerned(data))
 
-    def perform_on(self, row: Model, data: dict[str, Any]) -> Outcome:
+    def concerned(self, data: Mapping[str, Any]) -> list[int]:
+        return sorted({*self.contractors, *self.operation.others(data)})
+
+    def perform_on(self, row: Model, data: dict[str, Any], *, take_back: bool = False) -> Outcome:
         try:
             with transaction.atomic():
                 done = self.operation.do(row, by=self.model_admin.actor(self.request), now=self.now, **data)
+                if take_back:
+                    connection.check_constraints()
+                    transaction.set_rollback(True)
             return Outcome(row, done)
         except (ValidationError, DatabaseError) as error:
             return Outcome(row, refusal=with_links(error))
@@ -315,6 +328,13 @@ class OperationPage:
             return [*cells, outcome.done.told, outcome.done.secret]
         # In one piece, where the table lays the parts of a cell out beside each other.
         return [*cells, format_html("<div>{}</div>", str(outcome))]
+
+
+def wait_for(token: str) -> None:
+    """For whoever is doing it at this moment: a second click is not to be told that nothing was done."""
+    set_patience("30s")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [token])
 
 
 def refuse_used(token: str) -> None:

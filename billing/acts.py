@@ -1,6 +1,7 @@
 """What staff do to subscriptions and gifts, by the pages of adminlog.acts. The rules are elsewhere."""
 
 import datetime as dt
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -88,7 +89,14 @@ class BillingOperation(ContractorOperation):
         history = SubscriptionHistory.objects.filter(contractor__in=contractors)
         # The count as well: a lower id may be committed later.
         newest = history.aggregate(last=Max("pk"), count=Count("pk"))
-        return f"{super().seen(rows, contractors)} {newest['last']} {newest['count']}"
+        # The bot's history row may come after its subscription; and a price decides how many days are left.
+        held = Subscription.objects.filter(contractor__in=contractors).order_by("contractor")
+        terms = [
+            *held.values_list("plan", "status", "expires_at"),
+            *Plan.objects.order_by("pk").values_list("price_month"),
+        ]
+        digest = hashlib.sha256(repr(terms).encode()).hexdigest()
+        return f"{super().seen(rows, contractors)} {newest['last']} {newest['count']} {digest}"
 
 
 class SubscriptionOperation(BillingOperation):
@@ -127,7 +135,7 @@ class Activate(BillingOperation):
                 raise ValidationError([refusal, *act_on_it]) from None
             raise
         paid = {"payment_reference": payment_reference} if payment_reference else {}
-        source = gettext("Paid by %(payment_reference)s.") % paid if paid else gettext("A grant, not a payment.")
+        source = gettext("Paid, payment %(payment_reference)s.") % paid if paid else gettext("A grant, not a payment.")
         act = act_of("subscription.activated", change, personal=paid, days=days)
         return Done(act, f"{told(change, now=now, days=days)} {source}")
 
@@ -188,7 +196,7 @@ class Cancel(SubscriptionOperation):
     name = "cancel"
     title = _("Cancel subscription")
     icon = "cancel"
-    warning = _("What has an end lasts to it and is not renewed; what has none ends at once.")
+    warning = _("A subscription with an end lasts until then and is not renewed; one without an end is over at once.")
     is_grave = True
 
     def fits(self, subscription: Subscription) -> bool:
@@ -222,8 +230,8 @@ class GiveDays(QueueGift):
     icon = "volunteer_activism"
     head_action = "days.given"
     warning = _(
-        "Whose paid plan runs gets the days on top of its end. Everybody else gets a gift of this plan, which starts at"
-        " the next run, or once what they have is over."
+        "Those whose paid plan runs get the days on top of its end. Everybody else gets a gift of this plan, which"
+        " starts at the next run, or once what they have is over."
     )
 
     def is_offered(self, row: Any, *, by: AdminUser) -> bool:
@@ -274,7 +282,8 @@ def queued(gift: Gift, *, now: dt.datetime) -> Done:
 
 def told(change: Recorded, *, now: dt.datetime, days: int = 0) -> str:
     """PRO until 3 Feb 2027 → BUSINESS until 14 Jan 2027, and how that comes about."""
-    words = gettext("%(before)s → %(after)s.") % {"before": in_words(change.before), "after": in_words(change.after)}
+    before, after = (in_words(terms, at=now) for terms in (change.before, change.after))
+    words = gettext("%(before)s → %(after)s.") % {"before": before, "after": after}
     return " ".join(filter(None, [words, brought_over(change, now=now, days=days)]))
 
 
@@ -295,10 +304,10 @@ def brought_over(change: Recorded, *, now: dt.datetime, days: int) -> str:
         "new": after.plan.code,
     }
     if before.source != Source.PAID:
-        return gettext("Days left: %(left)s. They were not paid for, so they stay as many.") % figures
+        return gettext("Days left: %(left)s. They were not paid for, so their number stays the same.") % figures
     prices = {"price": price(before.plan), "new_price": price(after.plan)}
     words = gettext(
-        "Days left: %(left)s of %(old)s at %(price)s a month, which are %(kept)s of %(new)s at %(new_price)s."
+        "%(left)s days of %(old)s at %(price)s a month are left, which make %(kept)s days of %(new)s at %(new_price)s."
     )
     return words % (figures | prices)
 

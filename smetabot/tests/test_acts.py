@@ -110,6 +110,23 @@ def test_a_payment_that_the_bot_booked_meanwhile_is_shown_first(anna, ivan):
     assert end(ivan) == before
 
 
+def test_a_price_or_a_subscription_written_meanwhile_is_shown_first(anna, ivan):
+    address = reverse("admin:core_contractor_change_plan", args=[ivan.pk])
+    for statement in (
+        "UPDATE billing.plans SET price_month = 590 WHERE code = 'BUSINESS'",
+        "UPDATE billing.subscriptions SET expires_at = expires_at + interval '1 day'",
+    ):
+        form = look_ahead(anna, address)
+        bot.run(statement)
+        assert_nothing_done(confirm(anna, address, form), "Somebody was faster.")
+
+
+def test_a_note_is_no_reason_to_look_again(anna, clara, ivan):
+    form = look_ahead(anna, extending(ivan), days=7)
+    clara.post(reverse("admin:adminlog_note_add"), {"contractor": ivan.pk, "text": "rings at night"})
+    assert confirm(anna, extending(ivan), form).status_code == 302
+
+
 def test_who_is_shown_the_new_preview_may_confirm_it(anna, clara, ivan):
     form = look_ahead(anna, extending(ivan), days=7)
     do(clara, extending(ivan), days=7)
@@ -230,6 +247,17 @@ def test_a_double_click_on_many_does_it_once(anna, ivan):
 
     assert end(ivan) == before + WEEK
     assert AdminAction.objects.count() == 3
+
+
+def test_rows_that_the_act_moves_out_of_the_filter_are_still_those_that_were_chosen(anna):
+    rows = ContractorFactory.create_batch(2)
+    chosen: dict[str, Any] = {"action": "block", "_selected_action": [row.pk for row in rows]}
+    active = f"{CONTRACTORS}?status__exact=active"
+    form = shown(anna.post(active, chosen)) | chosen
+    confirm(anna, active, form)
+
+    assert "This was done already, by anna on" in confirm(anna, active, form).content.decode()
+    assert Contractor.objects.filter(status="blocked").count() == 2
 
 
 def test_when_all_are_refused_nothing_is_offered_or_journaled(anna):
