@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from adminlog.formats import day
 from billing.models import Gift, Plan, Subscription
 from core.batches import Batches
+from core.contractors import refuse_erased
 from core.models import Contractor
 from core.operations import lock, staff_operation
 from smetabot.postgres.retry import retry_transient
@@ -102,7 +103,7 @@ def queue_gift(*, contractor: int, plan: Plan, days: int, now: dt.datetime) -> G
     """ValidationError when it is of no paid plan, or of fewer days than one or more than ten years."""
     if plan.code not in Plan.PAID:
         raise ValidationError(_("Give days on PRO or BUSINESS: everybody has FREE."), code="free")
-    lock(contractor)
+    refuse_erased(*lock(contractor))
     gift = Gift(contractor_id=contractor, plan=plan, days=days, reason=Gift.Reason.ADMIN_GRANT, queued_at=now)
     # Both are there: the one is held, the other was read.
     gift.full_clean(exclude=["contractor", "plan"])

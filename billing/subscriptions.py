@@ -20,7 +20,9 @@ from adminlog.formats import day
 from billing.gifts import queue_gift
 from billing.models import Gift, Plan, Subscription, SubscriptionHistory
 from billing.terms import ends_at
+from billing.waiting import is_due_for_grace
 from core.batches import Batches
+from core.contractors import refuse_erased
 from core.operations import Change, lock, staff_operation
 from smetabot.postgres.retry import retry_transient
 
@@ -186,8 +188,10 @@ def give_days(*, contractor: int, plan: Plan, days: int, now: dt.datetime) -> Re
     as it is renewed. Who has none gets a gift of this plan."""
     _require_days(days)
     lock(contractor)
-    running = Subscription.objects.live_paid(at=now).exclude(status=Subscription.Status.CANCELLED)
-    if running.filter(contractor=contractor).exists():
+    held = Subscription.objects.select_related("plan").filter(contractor=contractor)
+    running = held.live_paid(at=now).exclude(status=Subscription.Status.CANCELLED)
+    # What is about to go to grace is extended as what is there already.
+    if running.exists() or any(is_due_for_grace(each, at=now) for each in held):
         return extend(contractor=contractor, days=days, now=now)
     return queue_gift(contractor=contractor, plan=plan, days=days, now=now)
 
@@ -241,7 +245,7 @@ def _change(
     now: dt.datetime,
     payment_reference: str | None = None,
 ) -> Recorded:
-    lock(contractor)
+    refuse_erased(*lock(contractor))
     # Without a row one is on FREE. It is made, because only a row that is there can be held against the bot.
     free = Subscription(
         contractor_id=contractor,
@@ -257,7 +261,7 @@ def _change(
     before = copy(after)
     become(after, Subscription.objects.live(at=now).filter(pk=after.pk).exists())
     # Dates that Python cannot hold were read as near ones: what did not change is not written.
-    names = [field.name for field in Subscription._meta.concrete_fields]
+    names = [field.attname for field in Subscription._meta.concrete_fields]
     after.save(update_fields=[name for name in names if getattr(after, name) != getattr(before, name)])
     return Recorded(before, after, _record(contractor, now=now, payment_reference=payment_reference))
 

@@ -15,20 +15,26 @@ from django.utils.translation import ngettext
 
 from adminlog import schedule
 from adminlog.formats import day
+from adminlog.models import JobRun
 from billing.models import Gift, Plan, Subscription
 from billing.terms import ends_at
 from core.models import Contractor
 
+JOB = "apply_gifts"
+HOUR = dt.timedelta(hours=1)
+
 
 def with_wait(gifts: QuerySet[Gift], *, at: dt.datetime) -> QuerySet[Gift]:
-    """With gifts_ahead and is_held (by what is live and paid for), and with the subscription; for the rows of one
-    page."""
+    """With gifts_ahead, is_held (by what is live and paid for) and last_run (of apply_gifts), and with the
+    subscription; for the rows of one page."""
     mine = {"contractor": OuterRef("contractor")}
     is_older = Q(queued_at__lt=OuterRef("queued_at")) | Q(queued_at=OuterRef("queued_at"), pk__lt=OuterRef("pk"))
+    finished = JobRun.objects.filter(command=JOB, finished_at__isnull=False)
     older = Gift.objects.pending().filter(is_older, **mine).order_by().values("contractor")
     return gifts.select_related("contractor__subscription__plan").annotate(
         gifts_ahead=Coalesce(Subquery(older.annotate(count=Count("pk")).values("count")), 0),
         is_held=Exists(Subscription.objects.live_paid(at=at).filter(**mine)),
+        last_run=Subquery(finished.order_by("-started_at").values("started_at")[:1]),
     )
 
 
@@ -44,10 +50,16 @@ def why_it_waits(gift: Any, *, at: dt.datetime) -> str:
         }
     if gift.is_held:
         return behind(gift.contractor.subscription)
-    if is_due_for_grace(gift.contractor, at=at):
+    subscription = getattr(gift.contractor, "subscription", None)
+    if subscription and is_due_for_grace(subscription, at=at):
         return _("Starts at the next run, unless grace begins before it: what was paid for has just ended")
-    if (run := next_run(at=at)) is None:
+    job = next((job for job in schedule.jobs() if job.command == JOB), None)
+    if job and job.is_late(gift.last_run, at=at):
+        return _("Starts at the next run; %(job)s is late") % {"job": JOB}
+    if job is None or job.longest_gap(at=at) != HOUR:
+        # Of rarer times cron's own zone would have to be known.
         return _("Starts at the next run")
+    run = next(CronSim(job.cron, at))
     return _("Starts at the next run, at %(time)s") % {"time": date_format(timezone.localtime(run), "H:i")}
 
 
@@ -81,19 +93,10 @@ def behind(subscription: Subscription) -> str:
     return _("%(plan)s paid until %(day)s; starts at the next run after") % names
 
 
-def is_due_for_grace(contractor: Contractor, *, at: dt.datetime) -> bool:
+def is_due_for_grace(subscription: Subscription, *, at: dt.datetime) -> bool:
     """Ended, and expire_subscriptions has not seen it yet: whichever job comes first decides."""
-    subscription = getattr(contractor, "subscription", None)
-    if subscription is None or (end := ends_at(subscription)) is None:
+    if (end := ends_at(subscription)) is None:
         return False
     is_paid = subscription.source == Subscription.Source.PAID and subscription.plan.code in Plan.PAID
     is_recent = end <= at < end + dt.timedelta(days=settings.GRACE_DAYS)
     return is_paid and is_recent and subscription.status == Subscription.Status.ACTIVE
-
-
-def next_run(*, at: dt.datetime) -> dt.datetime | None:
-    """None unless cron runs apply_gifts once an hour: of rarer times its own zone would have to be known."""
-    for job in schedule.jobs():
-        if job.command == "apply_gifts" and job.longest_gap(at=at) == dt.timedelta(hours=1):
-            return next(CronSim(job.cron, at))
-    return None

@@ -44,6 +44,7 @@ def grant_channels(*, contractor: int, number: int) -> Change[Contractor]:
     return write(held, bonus_channels=has + number)
 
 
-def refuse_erased(contractor: Contractor) -> None:
-    if contractor.is_erased:
-        raise ValidationError(_("%(contractor)s was erased."), code="erased", params={"contractor": contractor})
+def refuse_erased(*contractors: Contractor) -> None:
+    for contractor in contractors:
+        if contractor.is_erased:
+            raise ValidationError(_("%(contractor)s was erased."), code="erased", params={"contractor": contractor})

@@ -6,6 +6,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 from django.utils.translation import gettext as _
 
+from core.contractors import refuse_erased
 from core.models import Contractor
 from core.operations import lock, staff_operation
 from referrals.models import Referral
@@ -31,7 +32,7 @@ def attach(*, referrer: int, referred: int, now: dt.datetime) -> Referral:
     if referrer == referred:
         raise ValidationError(_("A contractor cannot refer themselves."), code="oneself")
     hold_circles()
-    lock(referrer, referred)
+    refuse_erased(*lock(referrer, referred))
     _refuse_circle(referrer=referrer, referred=referred)
     try:
         with transaction.atomic():

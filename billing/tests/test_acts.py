@@ -15,6 +15,7 @@ from adminlog.models import AdminAction
 from adminlog.tests.form import do, do_in_bulk, look_ahead
 from billing.factories import GiftFactory, SubscriptionFactory
 from billing.models import Gift, Plan, Subscription, SubscriptionHistory
+from billing.subscriptions import expire_subscriptions, give_days
 from core.factories import ContractorFactory
 from core.models import Contractor
 
@@ -67,7 +68,7 @@ def test_who_paid_is_activated_and_the_answer_says_from_what_to_what(anna):
     subscription = Subscription.objects.get(contractor=contractor)
     assert (subscription.plan.code, subscription.source) == ("PRO", "paid")
     assert SubscriptionHistory.objects.get().payment_reference == "inv-1"
-    assert told(response) == f"FREE → PRO until {day(subscription.expires_at)}. Paid by inv-1."
+    assert told(response) == f"FREE → PRO until {day(subscription.expires_at)}. Paid, payment inv-1."
     act = assert_journaled("subscription.activated", contractor, reason="paid")
     assert (act.target_type, act.target_id) == ("billing.subscription", subscription.pk)
     assert act.payload["after"]["plan_id"] == subscription.plan_id
@@ -113,7 +114,7 @@ def test_the_proration_is_shown_in_figures_before_the_plan_is_changed(anna):
 
     end = day(timezone.now() + 14.9 * DAY)
     assert f"→ BUSINESS until {end}." in shown
-    assert "Days left: 149.0 of PRO at 100.00 a month, which are 14.9 of BUSINESS at 1,000.00." in shown
+    assert "149.0 days of PRO at 100.00 a month are left, which make 14.9 days of BUSINESS at 1,000.00." in shown
     assert Subscription.objects.get().plan.code == "PRO"
     do(anna, address(contractor, "change_plan"))
     assert Subscription.objects.get().plan.code == "BUSINESS"
@@ -122,7 +123,7 @@ def test_the_proration_is_shown_in_figures_before_the_plan_is_changed(anna):
 
 def test_days_that_were_not_paid_for_are_said_to_stay_as_many(anna):
     shown = text(anna.get(address(given(10, gift=True), "change_plan")))
-    assert "Days left: 10.0. They were not paid for, so they stay as many." in shown
+    assert "Days left: 10.0. They were not paid for, so their number stays the same." in shown
 
 
 def test_in_grace_it_is_said_from_when_the_days_count(anna):
@@ -196,6 +197,17 @@ def test_a_week_for_everybody_extends_who_has_a_plan_and_queues_a_gift_for_all_o
         ("gift.queued", [cancelled.pk], None),
     ]
     assert {act.details.personal["reason"] for act in [head, *parts]} == {"outage"}
+
+
+@pytest.mark.parametrize("seen_by_the_job", [False, True])
+def test_days_for_a_plan_that_has_just_ended_do_not_hang_on_which_job_was_first(seen_by_the_job):
+    now = timezone.now()
+    ivan = given(30, starts_at=now - 30 * DAY - dt.timedelta(hours=1))
+    if seen_by_the_job:
+        expire_subscriptions(now=now)
+    give_days(contractor=ivan.pk, plan=plan("PRO"), days=7, now=now)
+    assert not Gift.objects.exists()
+    assert Subscription.objects.get(contractor=ivan).expires_at > now + 6 * DAY
 
 
 @pytest.mark.parametrize(

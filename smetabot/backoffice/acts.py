@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminTextInputWidget
@@ -32,8 +33,12 @@ class TelegramIdField(forms.IntegerField):
 
     def to_python(self, value: Any) -> Any:
         text = str(value or "").strip()
-        bare = re.sub(r"[\s.,'\u200b\u200e\u200f]", "", meant_by(text) or text)
-        return super().to_python(re.sub(r"^(tg|telegram)?id[:=#]?", "", bare, flags=re.IGNORECASE))
+        bare = re.sub(r"[\s'\u200b\u200e\u200f]|(?<=\d)[.,](?=\d{3}(\D|$))", "", meant_by(text) or text)
+        number = re.sub(r"^(tg|telegram)?id[:=#]?", "", bare, flags=re.IGNORECASE)
+        # Not a phone's, with its plus.
+        if number and not re.fullmatch(r"\d+", number, re.ASCII):
+            raise ValidationError(self.error_messages["invalid"], code="invalid")
+        return super().to_python(number)
 
 
 class AccountForm(forms.Form):
@@ -121,9 +126,6 @@ class ErasePerson(ContractorOperation):
     in_bulk = False
     is_grave = True
     group = _("Person")
-
-    def is_offered(self, row: Contractor, *, by: AdminUser) -> bool:
-        return not row.is_erased
 
     def do(self, row: Contractor, *, by: AdminUser, now: dt.datetime, **data: Any) -> Done:
         erased = persons.erase(contractor=row.pk)

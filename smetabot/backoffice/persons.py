@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db.models import F, Model, Q, QuerySet
+from django.db.models import Case, F, JSONField, Model, Q, QuerySet, Value, When
 from django.utils.text import get_text_list
 from django.utils.translation import gettext as _
 
@@ -75,6 +75,8 @@ def refuse_use(contractor: Contractor, *, now: Any) -> None:
         _("payments"): SubscriptionHistory.objects.filter(mine & paid),
         _("gifts"): Gift.objects.filter(mine),
         _("referrals"): Referral.objects.filter(Q(referrer=contractor) | Q(referred_contractor=contractor)),
+        _("a block"): Contractor.objects.filter(pk=contractor.pk, status=Contractor.Status.BLOCKED),
+        _("bonus channels"): Contractor.objects.filter(pk=contractor.pk, bonus_channels__gt=0),
         _("a team"): TeamMember.objects.filter(Q(owner_contractor=contractor) | Q(member_contractor=contractor)),
     }
     if what := [name for name, rows in has.items() if rows.exists()]:
@@ -108,11 +110,9 @@ def erase(*, contractor: int) -> Erased:
     """Forget who a contractor is. What they did and paid stays under their internal id.
 
     Blocked from then on: no gift starts and no referral counts for whom nobody can be any more. Whoever calls writes
-    the act in the journal, last. ValidationError when they were erased before.
+    the act in the journal, last. May be done again: the bot, a note or a reason may have brought something back.
     """
     [held] = lock(contractor)
-    if held.is_erased:
-        raise ValidationError(_("%(contractor)s was erased already."), code="erased", params={"contractor": held})
     was = held.status
     channels = Channel.objects.filter(contractor=held)
     as_client = list(clients_who_are(held).values_list("pk", flat=True))
@@ -168,7 +168,10 @@ def held_about(contractor: Contractor) -> Iterator[tuple[type[Model], QuerySet[A
         yield rows.model, rows.order_by("pk").values(*journal.columns_of(rows.model))
     yield Note, Note.objects.filter(contractor_id=contractor.pk).order_by("pk").values("created_at", "text")
     acts = AdminAction.objects.filter(contractors__contains=[contractor.pk]).order_by("seq")
-    yield AdminAction, acts.values(*TOLD_OF_ACTS, personal=F("details__personal"))
+    # What an act on another contractor tells is of that one.
+    about = Q(target_type=Contractor._meta.label_lower) & ~Q(target_id=contractor.pk)
+    told = Case(When(about, then=Value(None, JSONField())), default=F("details__personal"))
+    yield AdminAction, acts.values(*TOLD_OF_ACTS, personal=told)
 
 
 def as_json(contractor: Contractor) -> Iterator[str]:

@@ -16,7 +16,9 @@ from adminlog.models import AdminAction, Note
 from adminlog.tests.form import change, do, look_ahead
 from analytics.factories import EventFactory, ViewsDailyFactory
 from billing.factories import GiftFactory, SubscriptionFactory, SubscriptionHistoryFactory, UsageCounterFactory
-from billing.models import Gift, SubscriptionHistory
+from billing.gifts import queue_gift
+from billing.models import Gift, Plan, SubscriptionHistory
+from billing.subscriptions import activate
 from core.factories import (
     ChannelFactory,
     ClientFactory,
@@ -26,6 +28,7 @@ from core.factories import (
     TeamMemberFactory,
 )
 from core.models import Channel, Client, Contractor
+from referrals.attribution import attach
 from referrals.factories import ReferralCycleFactory, ReferralFactory, ReferralLinkFactory
 from smetabot.backoffice import persons
 from smetabot.tests import bot
@@ -117,10 +120,26 @@ def test_who_is_erased_is_named_nowhere_and_money_stays(anna, zolotov):
     assert "yk-1" in held
 
 
-def test_who_was_erased_is_not_erased_again(zolotov):
+def test_what_came_back_after_an_erasure_is_erased_again(zolotov):
     persons.erase(contractor=zolotov.pk)
-    with pytest.raises(ValidationError, match="was erased already"):
-        persons.erase(contractor=zolotov.pk)
+    Channel.objects.filter(contractor=zolotov).update(title="Золотов, кухня")
+    persons.erase(contractor=zolotov.pk)
+    assert not where("Золотов")
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda who, now: queue_gift(contractor=who, plan=Plan.objects.get(code="PRO"), days=7, now=now),
+        lambda who, now: activate(contractor=who, plan=Plan.objects.get(code="PRO"), days=7, now=now),
+        lambda who, now: attach(referrer=who, referred=ContractorFactory().pk, now=now),
+    ],
+    ids=["gift", "plan", "referral"],
+)
+def test_who_was_erased_is_given_nothing(zolotov, operation):
+    persons.erase(contractor=zolotov.pk)
+    with pytest.raises(ValidationError, match="was erased"):
+        operation(zolotov.pk, timezone.now())
 
 
 def test_to_look_ahead_erases_nothing(anna, zolotov):
@@ -162,7 +181,10 @@ def test_a_lost_account_is_replaced_however_the_new_id_was_pasted(anna, pasted):
     assert act.details.personal["before"] == {"tg_user_id": TG}
 
 
-@pytest.mark.parametrize("pasted", ["@ivan", "0", "-1", "12 or 13", "9" * 19, "9" * 30, "https://t.me/ivan"])
+@pytest.mark.parametrize(
+    "pasted",
+    ["@ivan", "0", "-1", "12 or 13", "+7 900 123 45 67", "12.5", "1_000", "9" * 19, "9" * 30, "https://t.me/ivan"],
+)
 def test_what_is_no_telegram_id_is_an_error_in_the_form(anna, pasted):
     contractor = ContractorFactory(tg_user_id=TG)
     look_ahead(anna, page(contractor, "change_telegram_id"), tg_user_id=pasted)
@@ -182,6 +204,8 @@ def test_the_empty_contractor_of_the_new_account_gives_it_up(anna):
     assert rows == {lost.pk: (555, "new_name", "Иван", "active"), made.pk: (None, None, None, "active")}
     act = AdminAction.objects.get()
     assert (set(act.contractors), act.payload) == ({lost.pk, made.pk}, {"left_without_account": made.pk})
+    # What is told of the one is not handed out to the other.
+    assert "old_name" not in "".join(persons.as_json(made))
 
 
 @pytest.mark.parametrize(
@@ -195,6 +219,8 @@ def test_the_empty_contractor_of_the_new_account_gives_it_up(anna):
         (lambda row: GiftFactory(contractor=row), "gifts"),
         (lambda row: ReferralFactory(referred_contractor=row), "referrals"),
         (lambda row: TeamMemberFactory(member_contractor=row), "a team"),
+        (lambda row: Contractor.objects.filter(pk=row.pk).update(status="blocked"), "a block"),
+        (lambda row: Contractor.objects.filter(pk=row.pk).update(bonus_channels=1), "bonus channels"),
     ],
 )
 def test_an_account_in_use_is_not_taken_away(owns, what):
