@@ -52,6 +52,8 @@ def as_text(cell: Any) -> Any:
         case str():
             # What some programs take for a formula's beginning, too, and defusedcsv does not.
             cell = cell.lstrip()
+            # Nor what would begin a cell where a program splits lines elsewhere, at the semicolons of a Russian Excel.
+            cell = re.sub(r"(?<=[;,\t\r\n|])(?=[=+\-@＝＋－＠])", "'", cell)
             return f"'{cell}" if cell.startswith(("＝", "＋", "－", "＠")) else cell
     return cell
 

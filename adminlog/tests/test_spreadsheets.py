@@ -1,5 +1,7 @@
+import csv
 import datetime as dt
 import io
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -73,6 +75,12 @@ def test_what_a_sheet_cannot_hold_goes_on_in_the_next_below_the_same_header(monk
 def test_csv_is_text_that_programs_read_alike():
     row = [True, Decimal("1E+2"), -1001234567890, dt.datetime(2026, 2, 3, tzinfo=MOSCOW), dt.date(2026, 2, 3), None]
     assert b"".join(in_csv([row])).decode() == "\ufefftrue,100,-1001234567890,2026-02-03T00:00:00+03:00,2026-02-03,\r\n"
+
+
+@pytest.mark.parametrize("cell", ["Ivan;=1+1;", "Ivan\n=1+1", "Ivan\t@SUM(A1)", "Ivan|-1", "Ivan,＝1+1"])
+def test_no_text_is_a_formula_in_csv_wherever_a_program_splits_it(cell):
+    [text] = csv.reader(b"".join(in_csv([[cell]])).decode("utf-8-sig").splitlines(keepends=True))
+    assert not [part for part in re.split(r"[;,\t\n|]", text[0]) if part.startswith(tuple("=+-@＝"))]
 
 
 def breaking_off() -> Iterator[list[Any]]:
