@@ -260,6 +260,8 @@ TEMPLATES = [
 
 ROOT_URLCONF = "smetabot.urls"
 WSGI_APPLICATION = "smetabot.wsgi.application"
+# Not in cookies: what is told of an act names people.
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 LOGIN_REDIRECT_URL = "admin:index"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "adminlog.roles.RoleBackend"]
