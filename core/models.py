@@ -1,9 +1,10 @@
 import datetime as dt
 
+from django.contrib.postgres.indexes import HashIndex
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Count, Exists, F, OuterRef, Q, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Upper
 from django.utils.text import Truncator
 from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
@@ -15,6 +16,11 @@ from smetabot.postgres.fields import LongNameIndex, TransactionNow
 def named(*names: str | None) -> str:
     """The first that is not blank, and no longer than a line: people write what they like into a name."""
     return Truncator(next(filter(None, ((name or "").strip() for name in names)), "")).chars(60)
+
+
+def as_searched(column: str) -> Upper:
+    """As adminlog.search compares it."""
+    return Upper(models.Func(column, models.Value("ёЁ"), models.Value("еЕ"), function="translate"))
 
 
 class Contractor(models.Model):
@@ -172,6 +178,11 @@ class Client(models.Model):
         indexes = [
             models.Index(fields=["channel"], name="idx_clients_channel"),
             models.Index(fields=["invite"], name="idx_clients_invite"),
+            # The search box, and a person's export and erasure.
+            models.Index(fields=["tg_user_id"], name="clients_tg_user"),
+            # The search box. Hashes, because a name may be longer than a btree takes, and the bot would be refused.
+            HashIndex(as_searched("username"), name="clients_username_searched"),
+            HashIndex(as_searched("full_name"), name="clients_full_name_searched"),
         ]
 
     def __str__(self) -> str:

@@ -1,9 +1,11 @@
 """The search box of every page."""
 
 import pytest
+from django.db import connection
 from django.test import Client as Browser
 from django.urls import reverse
 
+from adminlog.search import matching
 from core.factories import ChannelFactory, ClientFactory, ContractorFactory, InviteFactory
 from core.models import Client, Contractor
 from referrals.factories import ReferralLinkFactory
@@ -88,3 +90,10 @@ def test_it_reads_the_clients_once_and_only_when_no_contractor_is_meant(anna, iv
         assert not [query for query in captured if "clients" in query["sql"]]
         anna.get(FIND, {"q": "@nobody"})
     assert len([query for query in captured if '"core"."clients"' in query["sql"]]) == 1
+
+
+def test_clients_are_found_by_indexes_however_many_there_are(ivan):
+    conditions = matching(Client, ["tg_user_id", "username", "full_name"], "123", whole=True)
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+    assert "Seq Scan" not in Client.objects.filter(conditions).explain()
