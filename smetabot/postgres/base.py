@@ -51,6 +51,13 @@ class DatabaseWrapper(base.DatabaseWrapper):
         )
         return params
 
+    def _configure_connection(self, connection):
+        super()._configure_connection(connection)
+        # The pages' queries are planned as dear and are soon done: to compile them costs more than to run them. It is
+        # not an option of the connection, because poolers refuse those.
+        connection.execute("SET jit = off")
+        return True
+
     def get_new_connection(self, conn_params):
         if embedded := self.settings_dict.get("EMBEDDED"):
             from .embedded import Cluster

@@ -67,3 +67,10 @@ def test_a_row_of_one_of_the_joined_tables_is_locked(scratch, of):
     items = shop(in_schemas)["Item"].objects.exclude(depot=None).select_related("shop", "depot")
     with transaction.atomic():
         assert items.select_for_update(of=of).get().shop.code == "1"
+
+
+@pytest.mark.django_db
+def test_queries_are_not_compiled():
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW jit")
+        assert cursor.fetchone() == ("off",)
