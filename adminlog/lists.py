@@ -26,6 +26,9 @@ class AtLeast(int):
         return f"{amount(int(self))}+"
 
 
+MANY = 1_000_000
+
+
 class BoundedPaginator(Paginator):
     """Counts and pages no further than anyone reads, so that the count of a large table stays cheap."""
 
@@ -39,9 +42,12 @@ class BoundedPaginator(Paginator):
         return count if count <= self.limit else AtLeast(self.limit)
 
     @property
+    def shown(self) -> str:
+        return str(self.count) if isinstance(self.count, AtLeast) else amount(self.count)
+
+    @property
     def told(self) -> str:
-        number = str(self.count) if isinstance(self.count, AtLeast) else amount(self.count)
-        return ngettext("%(number)s row", "%(number)s rows", self.count) % {"number": number}
+        return ngettext("%(number)s row", "%(number)s rows", self.count) % {"number": self.shown}
 
 
 # Of a parent beyond a join. In the order of the key PostgreSQL would walk the key's index for the newest, and all of a

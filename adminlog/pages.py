@@ -31,8 +31,9 @@ from adminlog.acts import MOST_ROWS, NEXT, Operation, OperationPage, in_words
 from adminlog.columns import EMPTY, list_of
 from adminlog.export import PERMISSION as EXPORT
 from adminlog.export import ExportPage, RowResource
+from adminlog.filters import DaysFilter
 from adminlog.forms import FiniteDecimalField, ParentSelect, ReasonedForm, RowForm, StorableJSON
-from adminlog.lists import BoundedPaginator, PageFirstChangeList, Section
+from adminlog.lists import MANY, BoundedPaginator, PageFirstChangeList, Section
 from adminlog.models import AdminAction, AdminUser
 from adminlog.search import matching, words
 from smetabot.postgres.locks import BUSY, is_busy, set_patience
@@ -85,6 +86,9 @@ class BaseAdmin(ModelAdmin):
     sections: ClassVar[Mapping[str, Any]] = {}
     # The columns of an export.
     resource_class: ClassVar[type[Resource]] = RowResource
+
+    # Whether a list says how many there are beyond where others stop counting.
+    counts_many: ClassVar[bool] = False
 
     form = RowForm
     formfield_overrides = {
@@ -184,6 +188,9 @@ class BaseAdmin(ModelAdmin):
 
     def as_action(self, operation: Operation) -> tuple[Callable[..., Any], str, str]:
         def act(model_admin: BaseAdmin, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponseBase | None:
+            if "step" in request.POST:
+                # Chosen already: the act itself may move a row out of the list's filter.
+                queryset = self.get_queryset(request).filter(pk__in=request.POST.getlist(ACTION_CHECKBOX_NAME))
             rows = list(queryset[: MOST_ROWS + 1])
             if not rows or len(rows) > MOST_ROWS:
                 told = _("Choose from 1 to %(most)s rows; filters and search make a list shorter. Nothing was done.")
@@ -238,6 +245,15 @@ class BaseAdmin(ModelAdmin):
         if db_field.name in self.get_autocomplete_fields(request):
             kwargs["widget"] = ParentSelect(db_field, self.admin_site, using=kwargs.get("using"))
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def get_paginator(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        paginator = super().get_paginator(request, *args, **kwargs)
+        filters = [each for each in self.get_list_filter(request) if isinstance(each, type)]
+        of_days = any(issubclass(each, DaysFilter) and each.parameter_name in request.GET for each in filters)
+        if self.counts_many or of_days:
+            # The first page has told how many there are.
+            paginator.limit = MANY
+        return paginator
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return PageFirstChangeList

@@ -17,6 +17,7 @@ from adminlog import roles
 from adminlog.columns import page_of
 from adminlog.days import day_of, start_of
 from adminlog.factories import JobRunFactory
+from adminlog.lists import BoundedPaginator
 from adminlog.models import AdminUser, JobRun
 from adminlog.pages import BaseAdmin
 from adminlog.tests.staff import browser
@@ -204,7 +205,7 @@ def test_the_days_that_a_list_is_narrowed_to_are_named(anna):
     [chosen] = [
         choice for choice in page.context["cl"].filter_specs[1].choices(page.context["cl"]) if choice["selected"]
     ]
-    assert chosen["display"] == "1 Mar 2026 – 2 Mar 2026"
+    assert chosen["display"] == "1\xa0Mar\xa02026 – 2\xa0Mar\xa02026"
 
 
 def test_a_contractors_charts_tell_their_numbers_as_a_table_too(days):
@@ -220,3 +221,11 @@ def test_a_contractors_charts_tell_their_numbers_as_a_table_too(days):
     assert shown.count("<figure aria-label=") == 2 and shown.count("<tr") == 2 * 61
     drawn = json.loads(unescape(re.findall(r'data-value="([^"]*)"', shown)[1]))
     assert [dataset["data"][-1] for dataset in drawn["datasets"]] == [1, 11]
+
+
+@pytest.mark.parametrize("address", ["/admin/core/contractor/", "/admin/analytics/event/?happened={0}..{0}"])
+def test_a_list_behind_a_number_counts_as_far_as_the_number(anna, monkeypatch, address):
+    monkeypatch.setattr(BoundedPaginator, "limit", 1)
+    EventFactory.create_batch(3)
+    changes = anna.get(address.format(day_of(timezone.now()))).context["cl"]
+    assert str(changes.result_count) == "3"
