@@ -9,14 +9,14 @@ INSTALL := $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-inp
 run: .venv/.running  ## the back office: database, hourly jobs, admin on http://127.0.0.1:$(PORT)/admin/
 	@$(MANAGE) migrate --verbosity 0
 	@$(MANAGE) first_start
-	@for job in expire_subscriptions advance_referrals apply_gifts aggregate_stats check_data; do $(MANAGE) $$job || true; done
+	@for job in expire_subscriptions advance_referrals apply_gifts aggregate_stats check_data verify_journal; do $(MANAGE) $$job || true; done
 	@$(MANAGE) runserver --noreload --skip-checks $(PORT)
 
 test: .venv/.developing
 	@DEBUG=1 $(PYTHON) -m pytest -n 2 --dist worksteal
 
 browser-test: .venv/.browsing $(CHROMIUM)  ## as staff work with it, in a browser and in both languages
-	@DEBUG=1 $(PYTHON) -m pytest browser
+	@DEBUG=1 $(PYTHON) -m pytest browser -n 2 --dist worksteal
 
 screenshots: .venv/.browsing $(CHROMIUM)  ## those in docs/
 	@DEBUG=1 $(PYTHON) -m pytest browser/screenshots.py
@@ -66,4 +66,5 @@ cron-off: .venv/.running
 
 $(CHROMIUM):
 	@[ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null || { echo "Install Chromium first: apt-get install chromium" >&2; exit 1; }
-	@apt-get update -qq && apt-get install -qq --no-install-recommends chromium > /dev/null
+	@apt-get update -qq
+	@DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends chromium > /dev/null
