@@ -52,7 +52,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return params
 
     def _configure_connection(self, connection):
-        super()._configure_connection(connection)
+        super()._configure_connection(connection)  # type: ignore[misc]
         # The pages' queries are planned as dear and are soon done: to compile them costs more than to run them. It is
         # not an option of the connection, because poolers refuse those.
         connection.execute("SET jit = off")
