@@ -36,6 +36,10 @@ class Job:
         """Between two of its times. Cron's own time zone is not known here; a gap is the same in every one."""
         return max(later - earlier for earlier, later in pairwise(islice(CronSim(self.cron, at), 10)))
 
+    def is_late(self, finished: dt.datetime | None, *, at: dt.datetime) -> bool:
+        """By when the last run that came to an end began."""
+        return finished is None or at - finished > self.longest_gap(at=at) + ALLOWANCE
+
 
 @dataclass(frozen=True)
 class Health:
@@ -67,7 +71,7 @@ class Health:
     def is_late(self) -> bool:
         """No run that was begun in time has come to an end; one that never ran is late, too."""
         finished = self.last_finished
-        return finished is None or self.at - finished.started_at > self.job.longest_gap(at=self.at) + ALLOWANCE
+        return self.job.is_late(finished.started_at if finished else None, at=self.at)
 
 
 def jobs() -> list[Job]:
@@ -80,8 +84,9 @@ def health(*, at: dt.datetime) -> list[Health]:
     runs = defaultdict(list)
     for run in JobRun.objects.raw(RECENT_RUNS, {"commands": [job.command for job in known], "most": RECENT}):
         runs[run.command].append(run)
-    newest_first = {command: sorted(each, key=lambda run: run.started_at)[::-1] for command, each in runs.items()}
-    return [Health(job, newest_first.get(job.command, []), at) for job in known]
+    for of_one in runs.values():
+        of_one.sort(key=lambda run: (run.started_at, run.pk), reverse=True)
+    return [Health(job, runs[job.command], at) for job in known]
 
 
 def failures(*, first: dt.date, last: dt.date) -> Counter[str]:

@@ -15,12 +15,13 @@ from adminlog.pages import BaseAdmin
 from billing.acts import Activate, Cancel, ChangePlan, Extend, WithdrawGift
 from billing.limits import Features
 from billing.models import Gift, Plan, Subscription, SubscriptionHistory, UsageCounter
+from billing.terms import until
 from billing.waiting import why_it_waits, with_wait
+from core.names import along
 
 STATUS_COLOURS = {"active": "success", "trial": "info", "grace": "warning", "expired": "danger"}
 STATUS = label("status", **STATUS_COLOURS)
 SOURCE = label("source")
-CONTRACTOR = ["contractor__tg_user_id", "contractor__username", "contractor__full_name"]
 CONTRACTOR_HELP = _("Contractor's Telegram id, @username, name")
 
 
@@ -54,8 +55,12 @@ class PlanAdmin(BaseAdmin):
 class TermsAdmin(BaseAdmin):
     list_filter = ["status", "source", "plan__code", ("contractor", ParentFilter)]
     list_select_related = ["contractor", "plan"]
-    search_fields = CONTRACTOR
+    search_fields = along("contractor")
     search_help_text = CONTRACTOR_HELP
+
+    @admin.display(description=_("expires at"), ordering="expires_at")
+    def until(self, terms: Any) -> str:
+        return until(terms) or EMPTY
 
 
 @admin.register(Subscription)
@@ -64,21 +69,21 @@ class SubscriptionAdmin(TermsAdmin):
     contractors = ["contractor_id"]
     operations = [Activate(), Extend(), ChangePlan(), Cancel()]
     offers_in_rows = False
-    list_display = ["id", link("contractor"), column("plan"), STATUS, SOURCE, "starts_at", "expires_at"]
-    fields = ["id", "contractor", "plan", STATUS, SOURCE, "starts_at", "expires_at", "paid_until"]
+    list_display = ["id", link("contractor"), column("plan"), STATUS, SOURCE, "starts_at", "until"]
+    fields = ["id", "contractor", "plan", STATUS, SOURCE, "starts_at", "until", "paid_until"]
 
 
 @admin.register(SubscriptionHistory)
 class SubscriptionHistoryAdmin(TermsAdmin):
     icon = "history"
     list_display = [
-        *["id", link("contractor"), column("plan"), STATUS, SOURCE, "starts_at", "expires_at", "paid_until"],
+        *["id", link("contractor"), column("plan"), STATUS, SOURCE, "starts_at", "until", "paid_until"],
         *[column("payment_reference", _("payment")), "created_at"],
     ]
-    search_fields = [*CONTRACTOR, "payment_reference"]
+    search_fields = [*along("contractor"), "payment_reference"]
     search_help_text = _("Contractor's Telegram id, @username, name, payment reference")
     fields = [
-        *["id", "contractor", "plan", STATUS, SOURCE, "starts_at", "expires_at", "paid_until"],
+        *["id", "contractor", "plan", STATUS, SOURCE, "starts_at", "until", "paid_until"],
         *["payment_reference", "gift", "created_at"],
     ]
 
@@ -116,6 +121,7 @@ class AppliedFilter(DaysFilter):
 @admin.register(Gift)
 class GiftAdmin(BaseAdmin):
     icon = "redeem"
+    counts_many = True
     contractors = ["contractor_id"]
     operations = [WithdrawGift()]
     list_display = [
@@ -131,7 +137,7 @@ class GiftAdmin(BaseAdmin):
     ]
     list_filter = [GiftState, "reason", "plan__code", QueuedFilter, AppliedFilter, ("contractor", ParentFilter)]
     list_select_related = ["contractor", "plan"]
-    search_fields = ["id", *CONTRACTOR]
+    search_fields = ["id", *along("contractor")]
     search_help_text = _("Gift id, contractor")
     fields = [
         *["id", "contractor", "plan", "days", label("reason"), "state", "waits"],
@@ -162,5 +168,5 @@ class UsageCounterAdmin(BaseAdmin):
         "last_channel_created_at",
     ]
     list_select_related = ["contractor"]
-    search_fields = CONTRACTOR
+    search_fields = along("contractor")
     search_help_text = CONTRACTOR_HELP

@@ -14,10 +14,10 @@ class Standing(TextChoices):
     ACTIVE = "active", _("Active")
     TRIAL = "trial", _("On trial")
     GRACE = "grace", _("In grace")
-    CANCELLED = "cancelled", _("Cancelled, runs to its end")
+    CANCELLED = "cancelled", _("Cancelled, still on")
     ENDED = "ended", _("Ended, not expired yet")
     EXPIRED = "expired", _("Expired")
-    LAPSED = "lapsed", _("Cancelled and over")
+    LAPSED = "lapsed", _("Cancelled, over")
 
 
 LIVE = (Standing.ACTIVE, Standing.TRIAL, Standing.GRACE, Standing.CANCELLED)

@@ -78,7 +78,7 @@ class Unblock(ContractorOperation):
 class ChannelsForm(forms.Form):
     number = forms.IntegerField(
         label=_("How many"),
-        help_text=_("Channels on top of the plan's lifetime limit. With a minus some are taken back."),
+        help_text=_("Channels on top of the plan's lifetime limit. A negative number takes some back."),
         initial=1,
         min_value=-1000,
         max_value=1000,

@@ -11,16 +11,14 @@ from core.models import Invite
 from core.operations import Change, hold, staff_operation, write
 
 
-def state_of(invite: Any, *, at: dt.datetime) -> tuple[str, str | None]:
+def state_of(invite: Any, *, at: dt.datetime) -> tuple[str, str]:
     """Of an invite that was read by `with_state`, with one of the theme's colours."""
     if invite.is_active:
         return _("Active"), "success"
     if invite.expires_at and invite.expires_at <= at:
         return _("Expired"), "danger"
-    # The bot switches one off by raising used_count to max_uses, and then fewer came than it says.
-    if invite.clients_came < invite.used_count:
-        return _("Switched off"), None
-    return _("Used up"), "warning"
+    # The bot switches one off by raising used_count to max_uses. How many clients came does not tell: some come twice.
+    return _("Used up or switched off"), "warning"
 
 
 @staff_operation()

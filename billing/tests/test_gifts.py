@@ -55,7 +55,7 @@ def test_a_withdrawn_gift_never_starts():
 def test_a_gift_that_started_is_not_withdrawn():
     gift = GiftFactory()
     apply_gifts(now=NOW)
-    with pytest.raises(ValidationError, match="started on 31 Mar 2026. Shorten the subscription instead"):
+    with pytest.raises(ValidationError, match="Shorten the subscription instead"):
         withdraw_gift(gift=gift.pk, now=NOW)
 
 

@@ -114,7 +114,8 @@ def test_days_that_grace_has_used_up_already_are_refused():
     contractor = in_grace(since=2 * DAY)
     message = refused(activate, contractor=contractor, plan=plan("PRO"), days=2, payment_reference="inv-1")
     assert message == (
-        "The days count from 29 Mar 2026, when what was paid for ended, and would be over by now. Give at least 3."
+        "The days count from 29\xa0Mar\xa02026, when what was paid for ended, and would be over by now."
+        " Give at least 3."
     )
 
 
@@ -159,7 +160,7 @@ def test_a_payment_counts_once_and_the_refusal_says_where():
     contractor = ContractorFactory(full_name="Иван Петров").pk
     activate(contractor=contractor, plan=plan("PRO"), days=30, payment_reference=" inv-1 ", now=NOW)
     message = refused(activate, contractor=given(), plan=plan("PRO"), days=30, payment_reference="inv-1")
-    assert message == "The payment inv-1 was used on 31 Mar 2026 already: Pro for Иван Петров."
+    assert message == "The payment inv-1 was used on 31\xa0Mar\xa02026 already: Pro for Иван Петров."
 
 
 def test_a_payment_reference_of_blanks_is_none():
@@ -312,7 +313,7 @@ def test_what_starts_later_converts_what_lies_after_its_start():
         ({"status": "expired"}, "BUSINESS", "There is no plan to change from. Activate one instead."),
         ({"status": "cancelled", "ends_in": -DAY}, "BUSINESS", "There is no plan to change from."),
         ({}, "FREE", "Free is what a contractor has without a subscription"),
-        ({"ends_in": -DAY}, "BUSINESS", "What was paid for ended on 30 Mar 2026, so no days are left."),
+        ({"ends_in": -DAY}, "BUSINESS", "What was paid for ended on 30\xa0Mar\xa02026, so no days are left."),
     ],
     ids=str,
 )

@@ -8,6 +8,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from adminlog.columns import page_of
+from adminlog.factories import JobRunFactory
+from adminlog.models import JobRun
 from billing.factories import GiftFactory, SubscriptionFactory
 from billing.gifts import apply_gifts
 from billing.models import Gift, Subscription
@@ -22,6 +24,12 @@ DAY = dt.timedelta(days=1)
 END = dt.datetime(2027, 2, 3, 9, tzinfo=dt.UTC)
 NEXT_RUN = "Starts at the next run, at 12:15"
 Status, Source = Subscription.Status, Subscription.Source
+
+
+@pytest.fixture(autouse=True)
+def last_run(db) -> JobRun:
+    began = NOW - dt.timedelta(minutes=45)
+    return JobRunFactory(command="apply_gifts", started_at=began, finished_at=began, outcome="done")
 
 
 def reasons(*, at: dt.datetime = NOW) -> list[str]:
@@ -39,14 +47,14 @@ def holder(**terms):
 @pytest.mark.parametrize(
     ("terms", "reason"),
     [
-        ({}, "PRO paid until 3 Feb 2027; starts at the next run after, at the latest after 3 days of grace"),
-        ({"source": Source.GIFT}, "PRO as a gift until 3 Feb 2027; starts at the next run after"),
-        ({"source": Source.ADMIN_GRANT}, "PRO granted until 3 Feb 2027; starts at the next run after"),
-        ({"status": Status.TRIAL}, "PRO on trial until 3 Feb 2027; starts at the next run after"),
-        ({"status": Status.GRACE}, "PRO is in grace until 3 Feb 2027; starts at the next run after"),
+        ({}, "PRO paid until 3\xa0Feb\xa02027; starts at the next run after, at the latest after 3 days of grace"),
+        ({"source": Source.GIFT}, "PRO as a gift until 3\xa0Feb\xa02027; starts at the next run after"),
+        ({"source": Source.ADMIN_GRANT}, "PRO granted until 3\xa0Feb\xa02027; starts at the next run after"),
+        ({"status": Status.TRIAL}, "PRO on trial until 3\xa0Feb\xa02027; starts at the next run after"),
+        ({"status": Status.GRACE}, "PRO is in grace until 3\xa0Feb\xa02027; starts at the next run after"),
         (
             {"status": Status.CANCELLED, "code": "BUSINESS"},
-            "BUSINESS is cancelled but paid until 3 Feb 2027; starts at the next run after",
+            "BUSINESS is cancelled but paid until 3\xa0Feb\xa02027; starts at the next run after",
         ),
         ({"expires_at": None}, "PRO has no end; it starts only after that is cancelled"),
     ],
@@ -60,7 +68,7 @@ def test_what_is_live_and_paid_for_is_named_with_its_end(terms, reason):
 def test_without_grace_a_gift_starts_right_after_what_was_paid_for(settings):
     settings.GRACE_DAYS = 0
     holder()
-    assert reasons() == ["PRO paid until 3 Feb 2027; starts at the next run after"]
+    assert reasons() == ["PRO paid until 3\xa0Feb\xa02027; starts at the next run after"]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +92,7 @@ def test_grace_that_is_due_may_come_before_the_gift():
     holder(expires_at=NOW)
     assert reasons() == ["Starts at the next run, unless grace begins before it: what was paid for has just ended"]
     expire_subscriptions(now=NOW)
-    assert reasons() == ["PRO is in grace until 23 Jan 2027; starts at the next run after"]
+    assert reasons() == ["PRO is in grace until 23\xa0Jan\xa02027; starts at the next run after"]
 
 
 def test_only_the_oldest_starts_and_the_others_are_behind_it():
@@ -99,7 +107,7 @@ def test_only_the_oldest_starts_and_the_others_are_behind_it():
     apply_gifts(now=NOW)
     assert reasons() == ["", "", NEXT_RUN, "Behind an older gift"]
     apply_gifts(now=NOW)
-    assert reasons()[2:] == ["", "PRO as a gift until 19 Feb 2027; starts at the next run after"]
+    assert reasons()[2:] == ["", "PRO as a gift until 19\xa0Feb\xa02027; starts at the next run after"]
 
 
 def test_who_is_blocked_gets_none():
@@ -112,6 +120,13 @@ def test_where_cron_runs_it_at_other_times_none_is_promised(settings):
     settings.CRONJOBS = [("15 */6 * * *", "django.core.management.call_command", ["apply_gifts"])]
     GiftFactory()
     assert reasons() == ["Starts at the next run"]
+
+
+@pytest.mark.parametrize("changes", [{"started_at": NOW - DAY}, {"finished_at": None, "outcome": None}])
+def test_while_the_job_is_late_no_time_is_promised(last_run, changes):
+    JobRun.objects.filter(pk=last_run.pk).update(**changes)
+    GiftFactory()
+    assert reasons() == ["Starts at the next run; apply_gifts is late"]
 
 
 def test_list_and_page_say_why_in_as_many_queries_for_many_as_for_one(anna):

@@ -1,7 +1,6 @@
 """What staff do to a contractor as a person, whom all schemas know."""
 
 import datetime as dt
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -16,15 +15,13 @@ from adminlog.export import PERMISSION
 from adminlog.formats import amount
 from adminlog.journal import Act, difference
 from adminlog.models import AdminUser
-from adminlog.telegram import meant_by
+from adminlog.telegram import id_in
 from core.acts import ContractorOperation
 from core.models import Contractor
 from smetabot.backoffice import persons
 
 
 class TelegramIdField(forms.IntegerField):
-    """As people paste it: 123 456 789, id123456789, a link that holds it."""
-
     default_error_messages = {
         "invalid": _(
             "A Telegram id is a number, such as 123456789. An @username will not do: it may pass to somebody else."
@@ -33,10 +30,8 @@ class TelegramIdField(forms.IntegerField):
 
     def to_python(self, value: Any) -> Any:
         text = str(value or "").strip()
-        bare = re.sub(r"[\s'\u200b\u200e\u200f]|(?<=\d)[.,](?=\d{3}(\D|$))", "", meant_by(text) or text)
-        number = re.sub(r"^(tg|telegram)?id[:=#]?", "", bare, flags=re.IGNORECASE)
-        # Not a phone's, with its plus.
-        if number and not re.fullmatch(r"\d+", number, re.ASCII):
+        number = id_in(text)
+        if text and number is None:
             raise ValidationError(self.error_messages["invalid"], code="invalid")
         return super().to_python(number)
 

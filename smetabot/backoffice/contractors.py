@@ -4,31 +4,32 @@ import datetime as dt
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, Exists, Model, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Model, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from adminlog.columns import coloured, column, label
 from adminlog.export import Cell, RowResource
-from adminlog.formats import amount
+from adminlog.formats import amount, day
 from adminlog.lists import Section
 from adminlog.pages import BaseAdmin
 from adminlog.search import matching
 from billing.acts import Activate, Cancel, ChangePlan, Extend, GiveDays, QueueGift
-from billing.admin import STATUS_COLOURS
 from billing.limits import effective_plan
 from billing.models import Gift, Subscription
+from billing.standing import Standing, standing
+from billing.terms import until
 from core.acts import Block, GrantChannels, Unblock
 from core.models import Channel, Contractor, Invite
+from core.names import NAMES
 from referrals.acts import Attach
 from referrals.models import ReferralLink
 from smetabot.backoffice.acts import ChangeTelegramId, ErasePerson, ExportPerson
 from smetabot.backoffice.charts import contractor_charts
 from smetabot.backoffice.filters import GiftFilter, JoinedFilter, PaidPlanFilter, PlanFilter
-from smetabot.backoffice.header import PLAN_COLOURS, Header
+from smetabot.backoffice.header import PLAN_COLOURS, STANDING_COLOURS, Header
 from smetabot.backoffice.notes import notes_on
 from smetabot.backoffice.timeline import Timeline
 
@@ -36,12 +37,13 @@ PLAN = label("plan_code", _("plan"), **PLAN_COLOURS)
 
 
 def at_a_glance(contractors: QuerySet[Contractor], *, at: dt.datetime) -> QuerySet[Contractor]:
-    """With plan_code (the effective plan's), is_live, channels_count and gifts_waiting; for the rows of one page."""
+    """With the subscription and its standing, plan_code (the effective plan's), channels_count and gifts_waiting; for
+    the rows of one page."""
     mine = {"contractor": OuterRef("pk")}
-    live = Subscription.objects.live(at=at).filter(**mine)
-    return contractors.annotate(
+    subscriptions = Subscription.objects.filter(**mine).annotate(standing=standing(at=at))
+    return contractors.select_related("subscription__plan").annotate(
         plan_code=effective_plan(at=at),
-        is_live=Exists(live),
+        standing=Subquery(subscriptions.values("standing")),
         channels_count=count(Channel.objects.filter(**mine)),
         gifts_waiting=count(Gift.objects.pending().filter(**mine)),
     )
@@ -64,6 +66,7 @@ class ContractorResource(RowResource):
 @admin.register(Contractor)
 class ContractorAdmin(BaseAdmin):
     icon = "engineering"
+    counts_many = True
     resource_class = ContractorResource
     allows = ["change"]
     editable = fields = ["username", "full_name"]
@@ -95,7 +98,7 @@ class ContractorAdmin(BaseAdmin):
         label("status", active="success", blocked="danger"),
         PLAN,
         "subscription_state",
-        column("subscription__expires_at", _("until"), show=timezone.localdate),
+        column("subscription", _("until"), show=lambda subscription: until(subscription, form=day)),
         column("channels_count", _("channels"), show=amount),
         column("gifts_waiting", _("gifts waiting"), show=amount),
         column("created_at", _("joined"), show=timezone.localdate),
@@ -103,7 +106,7 @@ class ContractorAdmin(BaseAdmin):
     list_display_links = ["__str__", "tg_user_id"]
     list_filter = ["status", PlanFilter, PaidPlanFilter, GiftFilter, JoinedFilter]
     list_select_related = ["subscription"]
-    search_fields = ["id", "tg_user_id", "username", "full_name"]
+    search_fields = ["id", *NAMES]
     search_help_text = _("Telegram id, @username, name, channel, token")
     change_form_template = "backoffice/contractor.html"
     # That template places them.
@@ -126,10 +129,10 @@ class ContractorAdmin(BaseAdmin):
 
     def told_of(self, request: HttpRequest, contractor: Any, sections: dict[str, Section]) -> dict[str, Any]:
         now = timezone.now()
-        counts = {name: section.result_count for name, section in sections.items()}
+        counts = {name: section.paginator.shown for name, section in sections.items() if section.result_count}
         return {
             "section": sections,
-            "header": Header(contractor, team=counts.get("team", 0), at=now),
+            "header": Header(contractor, team=sections["team"].result_count if "team" in sections else 0, at=now),
             "charts": contractor_charts(contractor.pk, at=now),
             "timeline": Timeline(contractor.pk, request),
             "parts": [
@@ -160,10 +163,5 @@ class ContractorAdmin(BaseAdmin):
 
     @admin.display(description=_("state"))
     def subscription_state(self, contractor: Any) -> str | None:
-        subscription = getattr(contractor, "subscription", None)
-        if subscription is None:
-            return None
-        status = subscription.get_status_display()
-        if contractor.is_live or subscription.status == Subscription.Status.EXPIRED:
-            return coloured(status, STATUS_COLOURS.get(subscription.status))
-        return coloured(gettext("%(status)s, over") % {"status": status}, "danger")
+        stands = contractor.standing
+        return coloured(Standing(stands).label, STANDING_COLOURS[stands]) if stands else None

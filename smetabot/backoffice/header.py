@@ -12,12 +12,23 @@ from adminlog.columns import page_of
 from adminlog.formats import amount, day
 from billing.limits import Features
 from billing.models import Plan, Subscription
-from billing.terms import ends_at, in_words, left
+from billing.standing import LIVE, Standing
+from billing.terms import ends_at, in_words, left, until
 from core.models import Contractor
 from referrals.models import Referral
 
 # Of labels, in the theme's words.
 PLAN_COLOURS = {"PRO": "info", "BUSINESS": "primary"}
+STANDING_COLOURS: dict[str, str] = {
+    Standing.ACTIVE: "success",
+    Standing.TRIAL: "info",
+    Standing.GRACE: "warning",
+    Standing.CANCELLED: "warning",
+    Standing.ENDED: "danger",
+    Standing.EXPIRED: "danger",
+    Standing.LAPSED: "danger",
+}
+STANDING_ICONS: dict[str, str] = {Standing.TRIAL: "experiment", Standing.GRACE: "hourglass_bottom"}
 
 
 @dataclass(frozen=True)
@@ -44,10 +55,9 @@ class Header:
     team: int
     at: dt.datetime
 
-    @cached_property
+    @property
     def subscription(self) -> Subscription | None:
-        rows = Subscription.objects.select_related("plan").filter(contractor=self.contractor.pk)
-        return rows.first()
+        return getattr(self.contractor, "subscription", None)
 
     @cached_property
     def plan(self) -> Plan:
@@ -64,15 +74,25 @@ class Header:
         return PLAN_COLOURS.get(self.plan.code)
 
     @property
+    def standing(self) -> Standing:
+        """Of the subscription, where there is one."""
+        return Standing(self.contractor.standing)
+
+    @property
+    def until(self) -> str:
+        return until(self.subscription) if self.subscription else ""
+
+    @property
     def what_is_left(self) -> str:
         """Of the effective plan: 12 days left, until 3 Feb 2027."""
         subscription = self.subscription
         if subscription is None:
             return _("There is no subscription")
         end = ends_at(subscription)
-        if not self.contractor.is_live:
-            ended = {"plan": subscription.plan.code, "day": end and day(end)}
-            return _("%(plan)s ended on %(day)s") % ended if end and end <= self.at else in_words(subscription)
+        if self.standing not in LIVE:
+            if end and end <= self.at:
+                return _("%(plan)s ended on %(day)s") % {"plan": subscription.plan.code, "day": day(end)}
+            return in_words(subscription, at=self.at)
         if end is None:
             return "" if self.plan.code == Plan.Code.FREE else _("without an end")
         return _("%(left)s, until %(day)s") % {"left": left(end, at=self.at), "day": day(end)}
@@ -98,19 +118,13 @@ class Header:
             yield Flag(told, "warning", "policy", page_of(self.brought_by))
 
     def raised_by(self, subscription: Subscription) -> Any:
-        Status = Subscription.Status
-        is_paid, is_live = subscription.plan.code in Plan.PAID, self.contractor.is_live
-        if is_live and subscription.status == Status.GRACE:
-            paid_until = subscription.paid_until and day(subscription.paid_until)
-            told = _("In grace, paid until %(day)s") % {"day": paid_until} if paid_until else _("In grace")
-            yield Flag(told, "warning", "hourglass_bottom", "#subscription")
-        if is_live and subscription.status == Status.TRIAL:
-            yield Flag(_("On trial"), "info", "experiment", "#subscription")
-        if is_live and subscription.status == Status.CANCELLED:
-            yield Flag(_("Cancelled, lasts to its end"), "warning", "event_busy", "#subscription")
-        if not is_live:
-            yield Flag(_("Subscription is over"), "danger", "event_busy", "#subscription")
-        elif is_paid and ends_at(subscription) is None:
+        stands = self.standing
+        if stands != Standing.ACTIVE:
+            told = str(stands.label)
+            if stands == Standing.GRACE and subscription.paid_until:
+                told = _("In grace, paid until %(day)s") % {"day": day(subscription.paid_until)}
+            yield Flag(told, STANDING_COLOURS[stands], STANDING_ICONS.get(stands, "event_busy"), "#subscription")
+        if stands in LIVE and subscription.plan.code in Plan.PAID and ends_at(subscription) is None:
             yield Flag(_("Without an end"), "info", "all_inclusive", "#subscription")
 
     @property
@@ -169,11 +183,12 @@ class Header:
     def figures(self) -> list[Figure]:
         overview, referred = self.contractor.overview, self.contractor.referral_overview
         blocked = _("of them blocked: %(count)s") % {"count": amount(overview.blocked_total)}
+        without_deleted = _("without deleted ones")
         qualified = _("of them qualified: %(count)s") % {"count": amount(referred.qualified_total)}
         return [
             Figure(_("Channels"), amount(overview.channels_cnt), "", "#channels"),
-            Figure(_("Files"), amount(overview.files_cnt), "", "#publications"),
-            Figure(_("Views"), amount(overview.views_total), "", "#publications"),
+            Figure(_("Files"), amount(overview.files_cnt), without_deleted, "#publications"),
+            Figure(_("Views"), amount(overview.views_total), without_deleted, "#publications"),
             Figure(_("Clients"), amount(overview.clients_total), blocked, "#clients"),
             Figure(_("Active invites"), amount(overview.invites_active), "", "#invites"),
             Figure(_("Contractors brought"), amount(referred.referred_total), qualified, "#referrals"),

@@ -21,6 +21,7 @@ from adminlog.pages import BaseAdmin
 from adminlog.search import matching
 from billing.models import Gift
 from core.models import Contractor
+from core.names import NAMES
 
 ERASED = _("erased")
 
@@ -60,7 +61,7 @@ class NoteAdmin(BaseAdmin):
         return super().get_queryset(request).annotate(contractor_names=Subquery(names))
 
     def found_by(self, word: str) -> Q:
-        contractors = matching(Contractor, ["tg_user_id", "username", "full_name"], word)
+        contractors = matching(Contractor, NAMES, word)
         return super().found_by(word) | Q(contractor_id__in=Contractor.objects.filter(contractors).values("pk"))
 
     @admin.display(description=_("contractor"))

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from adminlog import story
-from adminlog.columns import list_of, page_at, page_of
+from adminlog.columns import EMPTY, list_of, page_at, page_of
 from adminlog.journal import columns_of
 from adminlog.lists import page_asked, turned
 from adminlog.models import AdminAction, Note
@@ -30,6 +30,7 @@ Status, Source = SubscriptionHistory.Status, SubscriptionHistory.Source
 
 # A channel has the moment at which its move began, and the journal, which is written last, that of its end.
 TOGETHER = dt.timedelta(minutes=1)
+END_OF_TIME = dt.datetime.max.replace(tzinfo=dt.UTC)
 # What staff do to rows of these tables the rows themselves tell.
 TOLD_BY_ROW: dict[type[Model], list[str]] = {
     Gift: ["gift.queued", "gift.withdrawn"],
@@ -54,6 +55,7 @@ ACTS = {
     "client.changed": gettext_lazy("Client changed"),
     "client.blocked": gettext_lazy("Client blocked"),
     "client.unblocked": gettext_lazy("Client unblocked"),
+    "referral.attached": gettext_lazy("Referral attached"),
     "referral.detached": gettext_lazy("Referral detached"),
     "team_member.added": gettext_lazy("Added to the team"),
     "team_member.deleted": gettext_lazy("Removed from the team"),
@@ -69,13 +71,18 @@ class Entry:
     # Of the row that it is about.
     url: str = ""
     who: str = ""
-    why: str = ""
+    # What the row itself says of where it comes from.
+    fact: str = ""
     changes: Sequence[story.Change] = ()
     act: AdminAction | None = None
 
     def __post_init__(self) -> None:
         if self.act:
-            self.who, self.why = self.act.admin_name or self.who, story.reason(self.act) or self.why
+            self.who = self.act.admin_name or self.who
+
+    @property
+    def why(self) -> str:
+        return story.reason(self.act) if self.act else ""
 
     @property
     def act_url(self) -> str:
@@ -243,14 +250,10 @@ class Reader:
         return told | {("terms", payload["history"]): act for act, payload in payloads if "history" in payload}
 
     def tell_terms(self, row: Any, at: dt.datetime, act: AdminAction | None) -> Entry:
-        change = story.Change("", in_words(row.before) if row.before else "", in_words(row))
-        why = _("Source: %(source)s") % {"source": row.get_source_display().lower()}
-        if row.payment_reference:
-            why = _("Payment %(reference)s") % {"reference": row.payment_reference}
-        if row.gift:
-            why = name_of(row.gift)
+        before = in_words(row.before, at=row.before.created_at) if row.before else ""
+        change = story.Change("", before, in_words(row, at=row.created_at))
         icon, what = what_became(row.before, row)
-        return Entry(at, icon, what, page_of(row), who_wrote(row), why, [change], act)
+        return Entry(at, icon, what, page_of(row), who_wrote(row), source_of(row), [change], act)
 
     def tell_queued(self, gift: Any, at: dt.datetime, act: AdminAction | None) -> Entry:
         what = _("Gift queued: %(gift)s") % {"gift": name_of(gift)}
@@ -266,11 +269,11 @@ class Reader:
         return Entry(at, "remove_circle", what, page_of(gift), unknown(), act=act)
 
     def tell_brought(self, referral: Any, at: dt.datetime, act: AdminAction | None) -> Entry:
-        what = _("Brought %(contractor)s") % {"contractor": referral.referred_contractor}
+        what = _("Brought: %(contractor)s") % {"contractor": referral.referred_contractor}
         return Entry(at, "group_add", what, page_of(referral), _("the bot"), act=act)
 
     def tell_brought_by(self, referral: Any, at: dt.datetime, act: AdminAction | None) -> Entry:
-        what = _("Was brought by %(contractor)s") % {"contractor": referral.referrer}
+        what = _("Brought by: %(contractor)s") % {"contractor": referral.referrer}
         return Entry(at, "group_add", what, page_of(referral), _("the bot"), act=act)
 
     def tell_qualified(self, referral: Any, at: dt.datetime, act: AdminAction | None) -> Entry:
@@ -296,12 +299,21 @@ class Reader:
         return Entry(at, "sticky_note_2", text, page_of(note), str(note.author), act=act)
 
     def tell_done(self, act: AdminAction, at: dt.datetime, told: AdminAction | None) -> Entry:
-        changes = [change for change in story.changes(act, say=self.named) if change.before != change.after]
+        before, after = story.moments(act)
         what = str(ACTS.get(act.action) or capfirst(act.action.replace("_", " ").replace(".", " ")))
+        if act.action == "channel.moved" and after.get("contractor_id") == self.contractor:
+            # It was moved on since, and so the row tells of it no more.
+            what = _("Was given a channel")
         table = story.model(act.target_type)
         targets = {} if table is Contractor else self.named_rows.get(table, {})
         if target := targets.get(act.target_id or 0):
             what = _("%(act)s: %(row)s") % {"act": what, "row": target}
+        changes = [change for change in story.changes(act, say=self.named) if change.before != change.after]
+        if not (before and after):
+            # Of a row that came or went: what it was, without what nobody chose.
+            kept = {story.title(name, column) for name, column in columns_of(table).items() if not column.editable}
+            told_once = ((name, was if now == EMPTY else now) for name, was, now in changes)
+            changes = [story.Change(name, "", value) for name, value in told_once if name not in kept]
         return Entry(at, "person_edit", what, target_url(act), changes=changes, act=act)
 
 
@@ -337,23 +349,42 @@ def what_became(before: Any, after: Any) -> tuple[str, str]:
         return "cancel", _("Subscription cancelled")
     if after.plan_id != before.plan_id and {before.plan.code, after.plan.code} <= set(Plan.PAID):
         return "swap_horiz", _("Plan changed")
-    if after.plan_id != before.plan_id or before.status in (Status.EXPIRED, Status.CANCELLED):
+    if after.plan.code == Plan.Code.FREE and before.plan.code != Plan.Code.FREE:
+        return "undo", _("Back to FREE")
+    is_new = after.status != before.status and before.status in (Status.EXPIRED, Status.CANCELLED)
+    if after.plan_id != before.plan_id or is_new or (is_trial(before) and not is_trial(after)):
         return "verified", _("Plan activated")
-    end, old = ends_at(after), ends_at(before)
-    if end != old and old:
-        return ("more_time", _("Extended")) if end is None or end > old else ("timelapse", _("Shortened"))
+    end, old = (ends_at(terms) or END_OF_TIME for terms in (after, before))
+    if end != old:
+        return ("more_time", _("Extended")) if end > old else ("timelapse", _("Shortened"))
     return "verified", _("Subscription written")
+
+
+def is_trial(terms: Any) -> bool:
+    return terms.status == Status.TRIAL or terms.source == Source.TRIAL
 
 
 def who_wrote(row: Any) -> str:
     """Of a history row that no act in the journal left."""
     if row.gift:
         return _("the job apply_gifts")
-    if row.status in (Status.GRACE, Status.EXPIRED):
+    has_ended = row.expires_at is not None and row.expires_at <= row.created_at
+    if row.status == Status.GRACE or (row.status == Status.EXPIRED and has_ended):
         return _("the job expire_subscriptions")
     if row.payment_reference or row.source == Source.ADMIN_GRANT:
         return unknown()
     return _("the bot")
+
+
+def source_of(row: Any) -> str:
+    """On FREE the column has only its default to say."""
+    if row.gift:
+        return name_of(row.gift)
+    if row.payment_reference:
+        return _("Payment %(reference)s") % {"reference": row.payment_reference}
+    if row.plan.code == Plan.Code.FREE:
+        return ""
+    return _("Source: %(source)s") % {"source": row.get_source_display().lower()}
 
 
 def days_of(gift: Any) -> str:

@@ -114,10 +114,11 @@ def test_a_section_leads_to_the_whole_list_and_to_that_list_only(anna):
     ("terms", "left", "raised"),
     [
         ({"expires_at": 12 * DAY}, "12 days left, until ", []),
-        ({"expires_at": DAY / 2, "status": Status.CANCELLED}, "12 hours left, until ", ["Cancelled, lasts to its end"]),
+        ({"expires_at": DAY / 2, "status": Status.CANCELLED}, "12 hours left, until ", ["Cancelled, still on"]),
         ({"expires_at": 2 * DAY, "status": Status.GRACE}, "2 days left, until ", ["In grace"]),
         ({"expires_at": None}, "without an end", ["Without an end"]),
-        ({"expires_at": -DAY, "status": Status.EXPIRED}, "PRO ended on ", ["Subscription is over"]),
+        ({"expires_at": -DAY, "status": Status.EXPIRED}, "PRO ended on ", ["Expired"]),
+        ({"expires_at": DAY, "status": Status.EXPIRED}, "PRO, over", ["Expired"]),
         ({"code": "FREE", "expires_at": None}, "", []),
     ],
 )
@@ -186,7 +187,7 @@ def test_the_timeline_tells_of_a_contractor_whom_the_bot_and_the_jobs_know(anna)
         [
             ("Subscription began", "the bot"),
             ("Plan activated", "the bot"),
-            *((f"Brought {referral.referred_contractor}", "the bot") for referral in brought),
+            *((f"Brought: {referral.referred_contractor}", "the bot") for referral in brought),
             *((f"{referral.referred_contractor} qualified, counted in cycle 1", job) for referral in brought),
             ("Cycle 1 completed, reward queued: 30 days of PRO", job),
         ]
@@ -254,6 +255,57 @@ def test_a_channel_that_is_moved_is_told_of_on_both_pages(anna):
     assert told(anna, taker) == [(f"Was given the channel {channel}", "anna")]
     [entry] = timeline(anna, giver).entries
     assert ("Иван", "Пётр") in [(change.before, change.after) for change in entry.changes]
+
+    act(anna, f"/admin/core/channel/{channel.pk}/move/", contractor=ContractorFactory().pk)
+    assert told(anna, taker) == [
+        (f"Was given a channel: {channel}", "anna"),
+        (f"Channel moved away: {channel}", "anna"),
+    ]
+
+
+def test_what_a_row_tells_stands_beside_the_reason_of_staff(anna):
+    contractor = SubscriptionFactory().contractor
+    pro = Plan.objects.get(code="PRO").pk
+    act(anna, f"/admin/core/contractor/{contractor.pk}/activate/", plan=pro, days=30, payment_reference="A-1")
+    [entry] = timeline(anna, contractor).entries
+    assert (entry.fact, entry.why) == ("Payment A-1", "an outage")
+
+
+def test_of_what_was_removed_only_that_is_told_which_it_was(anna):
+    referral = ReferralFactory(referrer__full_name="Иван", referred_contractor__full_name="Пётр")
+    act(anna, f"/admin/referrals/referral/{referral.pk}/detach/")
+    [entry] = timeline(anna, referral.referrer).entries
+    assert [(change.before, change.after) for change in entry.changes] == [("", "Иван"), ("", "Пётр")]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "became"),
+    [
+        ({"pro": True}, {"code": "FREE"}, "Back to FREE"),
+        ({"code": "PRO"}, {"pro": True}, "Shortened"),
+        ({"pro": True}, {"code": "PRO"}, "Extended"),
+        ({"pro": True, "status": Status.TRIAL}, {"pro": True, "source": "paid"}, "Plan activated"),
+        ({"code": "FREE"}, {"pro": True}, "Plan activated"),
+        ({"pro": True, "status": Status.CANCELLED}, {"pro": True}, "Plan activated"),
+        ({"pro": True}, {"pro": True, "days": 60}, "Extended"),
+        ({"pro": True}, {"pro": True, "status": Status.EXPIRED}, "Subscription expired"),
+    ],
+)
+def test_the_timeline_says_what_became_of_the_subscription(anna, before, after, became):
+    contractor, now = ContractorFactory(), timezone.now()
+    for terms, at in ((before, now - DAY), (after, now)):
+        SubscriptionHistoryFactory(contractor=contractor, created_at=at, starts_at=now - 2 * DAY, **terms)
+    newest, _began = timeline(anna, contractor).entries
+    # Of its own accord a job ends nothing before its end.
+    assert (newest.what, newest.who) == (became, "the bot")
+
+
+def test_an_end_that_no_calendar_has_is_none(anna):
+    subscription = SubscriptionFactory(pro=True)
+    bot.run("UPDATE billing.subscriptions SET expires_at = 'infinity'")
+    for address in (page(subscription.contractor), "/admin/core/contractor/", "/admin/billing/subscription/"):
+        shown = anna.get(address).content.decode()
+        assert "without an end" in shown and "9999" not in shown
 
 
 def test_the_timeline_turns_pages_and_repeats_nothing(anna):

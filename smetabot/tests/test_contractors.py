@@ -35,8 +35,8 @@ def listed(anna: Browser, **query: Any) -> list[Any]:
     [
         (Status.ACTIVE, 5, "PRO", "Active"),
         (Status.ACTIVE, None, "PRO", "Active"),
-        (Status.CANCELLED, 5, "PRO", "Cancelled"),
-        (Status.ACTIVE, -5, "FREE", "Active, over"),
+        (Status.CANCELLED, 5, "PRO", "Cancelled, still on"),
+        (Status.ACTIVE, -5, "FREE", "Ended, not expired yet"),
         (Status.CANCELLED, -5, "FREE", "Cancelled, over"),
         (Status.EXPIRED, 5, "FREE", "Expired"),
     ],
