@@ -39,6 +39,14 @@ def meant_by(link: str) -> str | None:
     return f"@{name}" if name else None
 
 
+def id_in(text: str) -> str | None:
+    """A person's id as people paste it: 123 456 789, ID: 123456789, user:123456789, a link that holds it. Not a
+    phone's number, with its plus."""
+    bare = re.sub(r"[\s'\u200b\u200e\u200f]|(?<=\d)[.,](?=\d{3}(\D|$))", "", meant_by(text) or text)
+    found = re.fullmatch(r"(?:(?:tg|telegram|user)?id[:=#]?|user[:=#])?(\d+)", bare, re.ASCII | re.IGNORECASE)
+    return found and found[1]
+
+
 def meant_by_app(asked: dict[str, str]) -> str | None:
     if found := started_with(asked) or asked.get("invite") or asked.get("id") or asked.get("user_id"):
         return found

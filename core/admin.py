@@ -14,9 +14,8 @@ from adminlog.pages import BaseAdmin
 from core.acts import BlockClient, MoveChannel, Prolong, SwitchOff, UnblockClient
 from core.invites import state_of
 from core.models import Channel, Client, Invite, TeamMember
+from core.names import NAMES, along
 from core.operations import lock, staff_operation
-
-CONTRACTOR = ["contractor__tg_user_id", "contractor__username", "contractor__full_name"]
 
 
 @admin.register(Channel)
@@ -38,7 +37,7 @@ class ChannelAdmin(BaseAdmin):
     ]
     list_filter = ["created_by_bot", "synced", ("contractor", ParentFilter)]
     list_select_related = ["contractor"]
-    search_fields = ["tg_chat_id", "title", "username", *CONTRACTOR]
+    search_fields = ["tg_chat_id", "title", "username", *along("contractor")]
     search_help_text = _("Title, @username, chat id, contractor, invite token")
 
     def found_by(self, word: str) -> Q:
@@ -61,7 +60,7 @@ class InviteAdmin(BaseAdmin):
         *["expires_at", "max_uses", "editable", "created_at"],
     ]
     list_select_related = ["channel__contractor"]
-    search_fields = ["token", "channel__tg_chat_id", "channel__title", *(f"channel__{path}" for path in CONTRACTOR)]
+    search_fields = ["token", "channel__tg_chat_id", "channel__title", *along("channel__contractor")]
     search_help_text = _("Token, channel, contractor")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -98,7 +97,7 @@ class ClientAdmin(BaseAdmin):
         *["blocked", ("channel", ParentFilter), ("channel__contractor", ParentFilter), ("invite", ParentFilter)],
     ]
     list_select_related = ["channel", "invite"]
-    search_fields = ["tg_user_id", "username", "full_name", "channel__tg_chat_id", "channel__title"]
+    search_fields = [*NAMES, "channel__tg_chat_id", "channel__title"]
     search_help_text = _("Telegram id, @username, name, channel")
 
 
@@ -110,11 +109,7 @@ class TeamMemberAdmin(BaseAdmin):
     list_display = ["id", link("owner_contractor", _("team of")), link("member_contractor", _("member")), "added_at"]
     list_filter = [("owner_contractor", ParentFilter), ("member_contractor", ParentFilter)]
     list_select_related = ["owner_contractor", "member_contractor"]
-    search_fields = [
-        f"{who}__{column}"
-        for who in ("owner_contractor", "member_contractor")
-        for column in ("tg_user_id", "username", "full_name")
-    ]
+    search_fields = along("owner_contractor", "member_contractor")
     search_help_text = _("Telegram id, @username, name of either")
     autocomplete_fields = ["owner_contractor", "member_contractor"]
     add_fieldsets = [(None, {"fields": ["owner_contractor", "member_contractor"]})]

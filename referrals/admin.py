@@ -10,6 +10,7 @@ from adminlog.columns import coloured, column, label, link, number
 from adminlog.export import Cell, RowResource
 from adminlog.lists import ParentFilter
 from adminlog.pages import BaseAdmin
+from core.names import along
 from referrals.acts import Detach
 from referrals.models import Referral, ReferralCycle, ReferralLink
 from referrals.standing import standing
@@ -20,7 +21,7 @@ class ReferralLinkAdmin(BaseAdmin):
     icon = "share"
     list_display = ["token", link("contractor"), "created_at"]
     list_select_related = ["contractor"]
-    search_fields = ["token", "contractor__tg_user_id", "contractor__username", "contractor__full_name"]
+    search_fields = ["token", *along("contractor")]
     search_help_text = _("Token; contractor's Telegram id, @username")
 
 
@@ -62,11 +63,7 @@ class ReferralAdmin(BaseAdmin):
     list_filter = [SuspicionFilter, ("referrer", ParentFilter), ("cycle", ParentFilter)]
     list_select_related = ["referrer", "referred_contractor", "cycle"]
     fields = [*list_display, number("progress__channels_created", _("channels")), "qualified_at"]
-    search_fields = [
-        f"{who}__{name}"
-        for who in ("referrer", "referred_contractor")
-        for name in ("tg_user_id", "username", "full_name")
-    ]
+    search_fields = along("referrer", "referred_contractor")
     search_help_text = _("Telegram id, @username, name of either")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -95,5 +92,5 @@ class ReferralCycleAdmin(BaseAdmin):
     ]
     list_filter = ["state", ("referrer", ParentFilter)]
     list_select_related = ["referrer", "gift__plan"]
-    search_fields = ["referrer__tg_user_id", "referrer__username", "referrer__full_name"]
+    search_fields = along("referrer")
     search_help_text = _("Referrer's Telegram id, @username, name")

@@ -14,7 +14,9 @@ from django.views.decorators.http import require_safe
 
 from adminlog.columns import list_of, page_of
 from adminlog.search import matching, named
+from adminlog.telegram import id_in
 from core.models import Channel, Client, Contractor, Invite
+from core.names import NAMES
 from referrals.models import ReferralLink
 
 
@@ -26,12 +28,14 @@ def find(request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     if not term:
         return redirect(list_of(Contractor))
-    for rows in likely(request, term):
-        match list(rows.order_by()[:2]):
-            case [one]:
-                return redirect(page_of(one))
-            case [_one, _another]:
-                return redirect(searched(rows.model, term))
+    # What looks like an id may yet be a @username: id123456.
+    for meant in dict.fromkeys([id_in(term) or term, term]):
+        for rows in likely(request, meant):
+            match list(rows.order_by()[:2]):
+                case [one]:
+                    return redirect(page_of(one))
+                case [_one, _another]:
+                    return redirect(searched(rows.model, meant))
     messages.warning(
         request,
         _(
@@ -47,7 +51,7 @@ def likely(request: HttpRequest, term: str) -> Iterator[QuerySet[Any]]:
     """The likeliest first. Clients are many: they are looked for by whole names, once, and when no contractor is
     meant."""
     name = named(term)
-    clients = matching(Client, ["tg_user_id", "username", "full_name"], name or term.strip("\"'"), whole=True)
+    clients = matching(Client, NAMES, name or term.strip("\"'"), whole=True)
     as_listed = admin.site.get_model_admin(Contractor).get_search_results(request, Contractor.objects.all(), term)[0]
     if name is None:
         yield from (as_listed, Client.objects.filter(clients))

@@ -36,6 +36,7 @@ def test_what_support_is_given_opens_the_contractor(anna, ivan):
     for term in (
         *["@ivan", "@IVAN", "123456789", "петров", '"Иван Петров"', "Xk9_aa-", "ref-Ivan", "@dom_u_reki"],
         *["-1001234567890", "1234567890", "1001234567890", "-1234567890"],
+        *["ID: 123456789", "id123456789", "123 456 789", "user:123456789"],
         *["https://t.me/ivan", " «t.me/+Xk9_aa-», ", "https://t.me/c/1234567890/55", "t.me/our_bot?start=ref-Ivan"],
     ):
         assert found(anna, term) == url(Contractor, "change", ivan.pk), term
@@ -61,6 +62,11 @@ def test_whoever_is_no_contractor_may_be_a_client(anna, ivan, term):
     address = found(anna, term)
     assert address.startswith(url(Client, "changelist"))
     assert {row.username for row in anna.get(address).context["cl"].result_list} <= {"Vasya", "vasya2"}
+
+
+def test_what_looks_like_an_id_may_be_a_username(anna, ivan):
+    contractor = ContractorFactory(username="id777")
+    assert found(anna, "id777") == url(Contractor, "change", contractor.pk)
 
 
 def test_a_contractor_goes_before_a_client(anna, ivan):
