@@ -99,7 +99,7 @@ class ContractorFilter(DropdownFilter):
 
 
 class TimeFilter(RangeDateTimeFilter):
-    """From and to, of which a day without a time is meant whole."""
+    """From and to, of which a day without a time, and a minute without seconds, is meant whole."""
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[AdminAction]) -> QuerySet[AdminAction]:
         for end, lookup, whole_day in (("from", "gte", dt.time.min), ("to", "lte", dt.time.max)):
@@ -114,7 +114,11 @@ class TimeFilter(RangeDateTimeFilter):
             moment = forms.TimeField(required=False).clean(time)
         except ValidationError as error:
             raise IncorrectLookupParameters(error) from error
-        return timezone.make_aware(dt.datetime.combine(date, whole_day if moment is None else moment)) if date else None
+        if moment is None:
+            moment = whole_day
+        elif str(time).count(":") == 1:
+            moment = moment.replace(second=whole_day.second, microsecond=whole_day.microsecond)
+        return timezone.make_aware(dt.datetime.combine(date, moment)) if date else None
 
 
 def number(value: Any) -> int:

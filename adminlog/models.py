@@ -6,10 +6,10 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Length
 from django.db.models.lookups import LessThanOrEqual
-from django.utils.translation import gettext
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
-from adminlog.formats import time
+from adminlog.formats import amount, time
 from smetabot.postgres.deletion import DB_SET_NULL
 from smetabot.postgres.fields import AnyJSON, TransactionNow
 
@@ -157,6 +157,29 @@ class Note(models.Model):
         return gettext("Note %(id)s") % {"id": self.pk}
 
 
+# What the jobs count. Their own output has these words as they are.
+COUNTED = {
+    "grace": pgettext_lazy("counted by a job", "grace"),
+    "expired": pgettext_lazy("counted by a job", "expired"),
+    "qualified": pgettext_lazy("counted by a job", "qualified"),
+    "cycles_completed": pgettext_lazy("counted by a job", "cycles completed"),
+    "rewards_queued": pgettext_lazy("counted by a job", "rewards queued"),
+    "applied": pgettext_lazy("counted by a job", "applied"),
+    "waiting": pgettext_lazy("counted by a job", "waiting"),
+    "blocked": pgettext_lazy("counted by a job", "blocked"),
+    "failed": pgettext_lazy("counted by a job", "failed"),
+    "snapshots": pgettext_lazy("counted by a job", "daily views"),
+    "channels": pgettext_lazy("counted by a job", "channels"),
+    "findings": pgettext_lazy("counted by a job", "findings"),
+    "notices": pgettext_lazy("counted by a job", "notices"),
+    "fixed": pgettext_lazy("counted by a job", "fixed"),
+    "entries": pgettext_lazy("counted by a job", "entries"),
+    "emptied": pgettext_lazy("counted by a job", "emptied"),
+    "seq": pgettext_lazy("counted by a job", "last number"),
+    "broken": pgettext_lazy("counted by a job", "broken"),
+}
+
+
 class JobRun(models.Model):
     """One run of a cron command that was not dry. A run without an end is under way or was killed."""
 
@@ -193,4 +216,6 @@ class JobRun(models.Model):
 
     @property
     def counted(self) -> str:
-        return ", ".join(f"{name} {count}" for name, count in (self.counts or {}).items() if isinstance(count, int))
+        words = gettext("%(what)s %(count)s")
+        counts = {name: n for name, n in (self.counts or {}).items() if isinstance(n, int)}
+        return ", ".join(words % {"what": COUNTED.get(name, name), "count": amount(n)} for name, n in counts.items())

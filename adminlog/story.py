@@ -21,19 +21,26 @@ MOMENTS = ("before", "after")
 # What acts tell that is no column; `title` looks them up.
 FACTS = [
     gettext_noop("again"),
+    gettext_noop("channels"),
     gettext_noop("chosen"),
+    gettext_noop("clients"),
+    gettext_noop("events"),
     gettext_noop("failed logins"),
+    gettext_noop("files"),
     gettext_noop("filters"),
     gettext_noop("format"),
     gettext_noop("history"),
+    gettext_noop("journal entries"),
     gettext_noop("left without account"),
     gettext_noop("list"),
+    gettext_noop("notes"),
     gettext_noop("password"),
     gettext_noop("rows"),
     gettext_noop("searched"),
     gettext_noop("second factor"),
     gettext_noop("skipped"),
     gettext_noop("step"),
+    gettext_noop("their names"),
 ]
 
 

@@ -100,10 +100,10 @@ class Chart:
         )
 
     @property
-    def rows(self) -> list[tuple[dt.date, list[int]]]:
+    def rows(self) -> list[tuple[dt.date, list[str]]]:
         """The newest day first."""
         figures = zip(*(series.figures for series in self.series), strict=True)
-        return [(day, list(each)) for day, each in zip(self.days, figures, strict=True)][::-1]
+        return [(day, [amount(figure) for figure in each]) for day, each in zip(self.days, figures, strict=True)][::-1]
 
 
 def contractor_charts(contractor: int, *, at: dt.datetime) -> list[Chart]:

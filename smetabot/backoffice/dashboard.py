@@ -43,7 +43,7 @@ REWARD_DAYS = 30
 # So many lines of what check_data found are shown.
 LINES = 3
 
-PLAN_COLOURS = {
+CHART_COLOURS = {
     Plan.Code.FREE: GREY,
     Plan.Code.PRO: "var(--color-blue-500)",
     Plan.Code.BUSINESS: PRIMARY,
@@ -167,7 +167,7 @@ def contractor_cards(*, at: dt.datetime) -> list[Card]:
             _("Contractors"),
             Number(_("in all"), by_status.total(), rows_of(Contractor)),
             parts=[
-                Number(plan, by_plan[plan], rows_of(Contractor, plan=plan), PLAN_COLOURS[plan]) for plan in Plan.Code
+                Number(plan, by_plan[plan], rows_of(Contractor, plan=plan), CHART_COLOURS[plan]) for plan in Plan.Code
             ],
             numbers=[
                 Number(str(status.label), by_status[status], rows_of(Contractor, status__exact=status))
@@ -246,7 +246,9 @@ def channel_trends(*, at: dt.datetime) -> list[Trend]:
             _("Views"),
             views,
             at=at,
-            rows=Number(_("Publications viewed"), viewed, rows_of(Publication, **ViewedFilter.query(*week))),
+            rows=Number(
+                _("Publications viewed in the 7 days"), viewed, rows_of(Publication, **ViewedFilter.query(*week))
+            ),
         ),
     ]
 
@@ -301,7 +303,7 @@ def job_table(health: Sequence[schedule.Health], *, at: dt.datetime) -> dict[str
                 if job.last
                 else EMPTY,
                 state(job),
-                result(job.last_finished) if job.last_finished else EMPTY,
+                result(job),
                 linked_to(rows_of(JobRun, command=job.job.command, **failed), amount(failures[job.job.command])),
                 tracker(job),
             ]
@@ -326,9 +328,13 @@ def state(job: schedule.Health) -> str:
     return format_html_join(" ", "{}", ([each] for each in labels))
 
 
-def result(run: JobRun) -> str:
+def result(job: schedule.Health) -> str:
+    """Of the last run that came to an end; it is named where a later one did not."""
+    if (run := job.last_finished) is None:
+        return EMPTY
+    older = linked_to(page_of(run), time(run.started_at)) if run != job.last else ""
     problem = format_html('<span class="text-red-700 dark:text-red-400">{}</span>', run.first_problem)
-    told = [*([problem] if run.first_problem else []), run.counted]
+    told = [older, problem if run.first_problem else "", run.counted]
     # In a box of their own: on a narrow screen a cell sets its parts apart.
     return format_html("<div>{}</div>", format_html_join(mark_safe("<br>"), "{}", ([each] for each in told if each)))
 

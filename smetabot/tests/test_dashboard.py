@@ -168,6 +168,15 @@ def test_late_and_failed_jobs_are_told_first(anna):
     ]
 
 
+def test_the_result_of_an_older_run_is_told_with_its_time(anna):
+    now = timezone.now()
+    done = JobRunFactory(started_at=now - 3 * DAY, finished_at=now - 3 * DAY, outcome="done", counts={"applied": 2})
+    JobRunFactory(started_at=now - 2 * DAY)
+    [row] = [row for row in anna.get(INDEX).context["jobs"]["rows"] if "apply_gifts" in row[0]]
+    assert "killed" in row[3]
+    assert page_of(done) in row[4] and "applied 2" in row[4]
+
+
 def test_what_a_role_may_not_list_is_not_shown(monkeypatch, days):
     fill(days)
     for permission in ("adminlog.view_jobrun", "billing.view_gift", "analytics.view_event"):
@@ -215,8 +224,8 @@ def test_a_contractors_charts_tell_their_numbers_as_a_table_too(days):
     today = day_of(days[0])
 
     assert [len(chart.days) for chart in (views, clients)] == [60, 60]
-    assert views.rows[0] == (today, [50]) and views.rows[7] == (today - 7 * DAY, [30])
-    assert clients.rows[0] == (today, [1, 11]) and [series.total for series in clients.series] == [42, 102]
+    assert views.rows[0] == (today, ["50"]) and views.rows[7] == (today - 7 * DAY, ["30"])
+    assert clients.rows[0] == (today, ["1", "11"]) and [series.total for series in clients.series] == [42, 102]
     shown = render_to_string("backoffice/charts.html", {"charts": [views, clients]})
     assert shown.count("<figure aria-label=") == 2 and shown.count("<tr") == 2 * 61
     drawn = json.loads(unescape(re.findall(r'data-value="([^"]*)"', shown)[1]))
