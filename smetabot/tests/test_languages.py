@@ -11,12 +11,14 @@ from django.core.exceptions import ValidationError
 from django.urls import reverse
 from django.utils import timezone, translation
 
+from adminlog.factories import JobRunFactory
 from adminlog.models import AdminAction, AdminUser
 from adminlog.preferences import prefer
+from adminlog.tests.form import look_ahead
 from adminlog.tests.staff import browser
 from billing.factories import GiftFactory
 from billing.models import Gift, Plan
-from core.factories import ChannelFactory, PublicationFactory
+from core.factories import ChannelFactory, ContractorFactory, PublicationFactory
 from smetabot.management.commands import messages
 from smetabot.tests.test_backoffice import row_of
 
@@ -74,8 +76,8 @@ def english(page):
 def russian():
     """A member of staff's browser."""
 
-    def start(**row):
-        client = browser()
+    def start(role="owner", **row):
+        client = browser(role)
         AdminUser.objects.filter(username="anna").update(language="ru", **row)
         return client
 
@@ -96,7 +98,39 @@ def test_the_pages_of_a_table_have_no_english_left_in_russian(model, russian):
     name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
     paths = [reverse(f"{name}_changelist"), reverse(f"{name}_change", args=[row.pk])]
     paths += [reverse(f"{name}_add")] if "add" in page.allows else []
+    paths += [reverse(f"{name}_export"), *(reverse(f"{name}_{act.name}", args=[row.pk]) for act in page.operations)]
     assert {path: left for path in paths if (left := english(client.get(path).content.decode()))} == {}
+
+
+def test_what_an_act_did_and_the_timeline_of_it_are_told_in_russian(russian):
+    client, contractor = russian(), ContractorFactory(full_name="Иван Петров")
+    path = reverse("admin:core_contractor_grant_channels", args=[contractor.pk])
+    form = look_ahead(client, path, number=2) | {"reason": "Сжёг канал", "step": "confirm"}
+    told = client.post(path, form, follow=True).content.decode()
+    assert "Иван Петров: бонусные каналы 0 → 2." in told
+    assert "Бонусные каналы изменены" in told
+    assert english(told) == set()
+
+
+def test_the_jobs_are_told_of_in_russian(russian):
+    counts = {"applied": 1234, "waiting": 2, "unheard_of": 3}
+    JobRunFactory(command="apply_gifts", outcome="done", finished_at=timezone.now(), counts=counts)
+    page = russian().get(reverse("admin:index")).content.decode()
+    assert "подарков начато: 1\xa0234, ждут: 2, unheard_of: 3" in page
+    assert english(page) == set()
+
+
+@pytest.mark.parametrize("path", ["find/?q=nobody_here", "find/?q=", "nothing/", "login/code/"])
+def test_where_there_is_nothing_it_is_said_in_russian(path, russian):
+    page = russian().get(reverse("admin:index") + path, follow=True).content.decode()
+    assert english(page) == set()
+
+
+def test_what_a_role_may_not_is_said_in_russian(russian):
+    page = russian("support").get(reverse("admin:core_contractor_export"))
+    assert page.status_code == 403
+    assert "Это вам недоступно" in page.content.decode()
+    assert english(page.content.decode()) == set()
 
 
 def test_whoever_is_not_logged_in_reads_what_the_office_has_set(client, settings):

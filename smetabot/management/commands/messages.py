@@ -49,6 +49,7 @@ REWORDED = [
     "Change %s",
     "Delete selected %(verbose_name_plural)s",
     "Select %s",
+    "Select all %(total_count)s %(module_name)s",
     "Select %s to change",
     "Select %s to view",
     "Successfully deleted %(count)d %(items)s.",
@@ -60,6 +61,8 @@ REWORDED = [
     "The {name} “{obj}” was changed successfully. You may add another {name} below.",
     "The {name} “{obj}” was changed successfully. You may edit it again below.",
     "View %s",
+    # «5 май».
+    "may",
 ]
 PLACEHOLDER = re.compile(r"%\([^)]*\)[a-z]|%[a-z%]|\{\w*\}")
 

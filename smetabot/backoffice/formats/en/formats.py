@@ -1,3 +1,3 @@
-# Short enough for a column, and the same on every page.
-DATE_FORMAT = "j M Y"
-DATETIME_FORMAT = "j M Y, H:i"
+# Short enough for a column, where it stays in one line, and the same on every page.
+DATE_FORMAT = "j\xa0M\xa0Y"
+DATETIME_FORMAT = "j\xa0M\xa0Y, H:i"
