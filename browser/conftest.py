@@ -38,8 +38,9 @@ ARGUMENTS = [
     "--disable-sync",
     "--no-first-run",
 ]
-# Each makes somebody, or something, unlike all others.
-NUMBERS = count(1)
+DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+# Each makes somebody, or something, unlike all others; of one length, so that none begins as another.
+NUMBERS = count(1001)
 
 
 @pytest.fixture(scope="session")
@@ -106,29 +107,47 @@ class Troubles(list[str]):
         return not url.startswith((self.office + "/", "data:", "blob:"))
 
 
+@pytest.fixture(scope="session")
+def seen(office: str) -> Troubles:
+    return Troubles(office)
+
+
 @pytest.fixture
-def troubles(office: str) -> Iterator[Troubles]:
+def troubles(seen: Troubles) -> Iterator[Troubles]:
     """Looked at after the test. One that means to be refused clears them."""
-    seen = Troubles(office)
+    seen.clear()
     yield seen
     assert seen == []
 
 
+@pytest.fixture(scope="session")
+def visit(chromium: Browser, office: str, seen: Troubles) -> Callable[[], BrowserContext]:
+    """With cookies and a cache of its own."""
+
+    def starts() -> BrowserContext:
+        context = chromium.new_context(base_url=office)
+        context.set_default_timeout(10_000)
+        seen.watch(context)
+        return context
+
+    return starts
+
+
 @pytest.fixture
-def window(chromium: Browser, office: str, troubles: Troubles) -> Iterator[Callable[..., Page]]:
-    """Opens one, with cookies of its own."""
+def window(visit: Callable[[], BrowserContext], troubles: Troubles) -> Iterator[Callable[..., Page]]:
+    """Opens one, for a stranger if nobody is named."""
     opened = []
 
-    def opens(**options: Any) -> Page:
-        context = chromium.new_context(base_url=office, **{"viewport": {"width": 1280, "height": 800}} | options)
-        context.set_default_timeout(10_000)
-        troubles.watch(context)
-        opened.append(context)
-        return context.new_page()
+    def opens(context: BrowserContext | None = None, *, size: Any = DESK, scheme: Any = "light") -> Page:
+        page = (context or visit()).new_page()
+        opened.append(page)
+        page.set_viewport_size(size)
+        page.emulate_media(color_scheme=scheme)
+        return page
 
     yield opens
-    for context in opened:
-        context.close()
+    for page in opened:
+        page.close()
 
 
 @pytest.fixture
@@ -151,27 +170,34 @@ def ivan(meet: Callable[..., Contractor]) -> Contractor:
 
 
 @pytest.fixture(scope="session")
-def cookies() -> dict[tuple[str, str], Any]:
-    """Of whom is logged in, by role and language: the form is filled in once for each."""
+def visits() -> dict[str, BrowserContext]:
+    """Of whom is logged in, by name: the form is filled in, and the theme fetched, once for each."""
     return {}
 
 
 @pytest.fixture
-def staff(window: Callable[..., Page], language: str, cookies: dict[tuple[str, str], Any]) -> Callable[..., Page]:
+def staff(
+    visit: Callable[[], BrowserContext],
+    window: Callable[..., Page],
+    language: str,
+    visits: dict[str, BrowserContext],
+) -> Callable[..., Page]:
     """A page of somebody who is logged in and works in the test's language."""
 
-    def enters(role: str = SUPPORT, **options: Any) -> Page:
-        if (role, language) not in cookies:
-            page = window()
-            log_in(page, newcomer(role, language))
-            cookies[role, language] = page.context.storage_state()
-        return window(storage_state=cookies[role, language], **options)
+    def enters(role: str = SUPPORT, *, name: str = "", **options: Any) -> Page:
+        name = name or f"{role}_{language}"
+        if name not in visits:
+            # This page stays: a window for the pages to come is sooner there than one for each.
+            page = visit().new_page()
+            log_in(page, newcomer(role, language, name=name))
+            visits[name] = page.context
+        return window(visits[name], **options)
 
     return enters
 
 
-def newcomer(role: str, language: str, name: str = "") -> User:
-    return member(name or f"{role}_{language}", role, language=language)
+def newcomer(role: str, language: str, *, name: str) -> User:
+    return member(name, role, language=language)
 
 
 def log_in(page: Page, login: User, until: str = "**/admin/") -> None:

@@ -14,7 +14,9 @@ def find(page: Page, words: str) -> None:
         page.goto("/admin/")
     box = page.get_by_label(_("Find a contractor"), exact=True)
     box.fill(words)
-    box.press("Enter")
+    # The page it leads to may look like this one.
+    with page.expect_navigation():
+        box.press("Enter")
 
 
 def sees_page_of(page: Page, name: str) -> None:
@@ -38,7 +40,7 @@ def fill_in(page: Page, operation: Any, fields: dict[str, str]) -> None:
 def choose(field: Locator, value: str) -> None:
     if field.evaluate("(field) => field.tagName") != "SELECT":
         field.fill(value)
-    elif "select2-hidden-accessible" not in (field.get_attribute("class") or ""):
+    elif "admin-autocomplete" not in (field.get_attribute("class") or ""):
         field.select_option(label=value)
     else:
         field.locator("+ .select2").get_by_role("combobox").click()
@@ -46,14 +48,14 @@ def choose(field: Locator, value: str) -> None:
         field.page.get_by_role("option").filter(has_text=value).click()
 
 
-def confirm(page: Page, operation: Any) -> None:
-    page.get_by_label(_("Reason")).fill(REASON)
+def confirm(page: Page, operation: Any, *, reason: str = REASON) -> None:
+    page.get_by_label(_("Reason")).fill(reason)
     page.get_by_role("button", name=str(operation.title), exact=True).click()
 
 
-def do(page: Page, operation: Any, fields: dict[str, str] | None = None) -> None:
+def do(page: Page, operation: Any, fields: dict[str, str] | None = None, *, reason: str = REASON) -> None:
     fill_in(page, operation, fields or {})
-    confirm(page, operation)
+    confirm(page, operation, reason=reason)
 
 
 def is_told(page: Page, text: str) -> None:
