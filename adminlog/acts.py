@@ -279,7 +279,8 @@ class OperationPage:
         if first.done and first.done.file:
             return first.done.file.answer()
         if others or self.in_bulk or (first.done and first.done.secret):
-            # Answers the POST itself: a message for after a redirect would lie in a cookie, which a password must not.
+            # Answers the POST itself: a message for after a redirect would lie in the session, in the database,
+            # which a password must not.
             return self.page(outcomes=outcomes, is_done=True)
         messages.success(self.request, str(first))
         is_gone = self.operation.removes and self.back_url.startswith(page_of(first.row))

@@ -17,13 +17,13 @@ from django.http import HttpRequest, HttpResponseRedirect, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.utils import timezone
-from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from import_export.fields import Field
 from import_export.resources import ModelResource, Resource, modelresource_factory
 
 from adminlog import journal
 from adminlog.columns import list_of
+from adminlog.formats import amount
 from adminlog.lists import AtLeast
 from adminlog.spreadsheets import in_csv, in_xlsx
 
@@ -96,7 +96,7 @@ class ExportPage:
             "title": _("Export %(rows)s") % {"rows": opts.verbose_name_plural},
             "chosen": self.chosen,
             "number": number,
-            "shown": number_format(int(number), force_grouping=True) + ("+" if isinstance(number, AtLeast) else ""),
+            "shown": str(number) if isinstance(number, AtLeast) else amount(number),
             "is_part": bool(self.chosen or changelist.query or changelist.get_filters_params()),
             "query": changelist.query,
             "list_url": f"{list_of(self.model_admin.model)}{changelist.get_query_string()}",

@@ -259,7 +259,7 @@ class WithdrawGift(BillingOperation):
         gift = withdraw_gift(gift=row.pk, now=now)
         values = journal.difference(row, gift)
         act = journal.Act("gift.withdrawn", gift, **values, contractors=[gift.contractor_id])
-        words = gettext("%(gift)s (%(reason)s): waiting → withdrawn")
+        words = gettext("%(gift)s (%(reason)s): waiting → withdrawn.")
         return Done(act, words % {"gift": gift, "reason": gift.get_reason_display().lower()})
 
 
@@ -277,7 +277,7 @@ def extended(change: Recorded, *, now: dt.datetime, days: int) -> Done:
 def queued(gift: Gift, *, now: dt.datetime) -> Done:
     act = journal.Act("gift.queued", gift, after=journal.values(gift), contractors=[gift.contractor_id])
     waits = why_it_waits(with_wait(Gift.objects.filter(pk=gift.pk), at=now).get(), at=now)
-    return Done(act, gettext("A gift of %(gift)s. %(why it waits)s.") % {"gift": gift, "why it waits": waits})
+    return Done(act, gettext("A gift of %(gift)s. %(why)s.") % {"gift": gift, "why": waits})
 
 
 def told(change: Recorded, *, now: dt.datetime, days: int = 0) -> str:

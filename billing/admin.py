@@ -19,7 +19,7 @@ from billing.terms import until
 from billing.waiting import why_it_waits, with_wait
 from core.names import along
 
-STATUS_COLOURS = {"active": "success", "trial": "info", "grace": "warning", "expired": "danger"}
+STATUS_COLOURS = {"active": "success", "trial": "info", "grace": "warning", "cancelled": "warning", "expired": "danger"}
 STATUS = label("status", **STATUS_COLOURS)
 SOURCE = label("source")
 CONTRACTOR_HELP = _("Contractor's Telegram id, @username, name")

@@ -220,6 +220,7 @@ def test_delete_me(staff, ivan, channel):
     names = [ivan.username, ivan.full_name, ivan.tg_user_id, channel.title, channel.username]
     for name in map(str, names):
         expect(page.get_by_text(name)).to_have_count(0)
+    for name in map(str, names):
         find(page, name)
         is_told(page, ngettext("%(number)s row", "%(number)s rows", 0) % {"number": 0})
     assert list(tables_with(names)) == []

@@ -49,7 +49,7 @@ def lock(*contractors: int) -> list[Contractor]:
 
 
 def hold(model: type[Row], key: int) -> Row:
-    """Hold a row of a contractor who is held already. ValidationError when it is gone."""
+    """Hold one row until the transaction ends. ValidationError when it is gone."""
     row = model._default_manager.select_for_update(no_key=True).filter(pk=key).first()
     if row is None:
         raise ValidationError(_("Somebody else has deleted this meanwhile."), code="gone")

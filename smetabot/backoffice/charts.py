@@ -47,10 +47,6 @@ class Chart:
     height: int = 200
 
     @property
-    def component(self) -> str:
-        return f"unfold/components/chart/{self.kind}.html"
-
-    @property
     def span(self) -> str:
         return ngettext("%(count)s day", "%(count)s days", len(self.days)) % {"count": len(self.days)}
 

@@ -112,6 +112,10 @@ class ContractorAdmin(BaseAdmin):
     # That template places them.
     change_form_outer_before_template = change_form_outer_after_template = None
 
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        # One name more, and nobody would be taken for erased any longer.
+        return super().has_change_permission(request, obj) and not (obj and obj.is_erased)
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Contractor]:
         return at_a_glance(super().get_queryset(request), at=timezone.now())
 

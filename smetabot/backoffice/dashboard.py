@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import admin
+from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.db.models import Count, Model
 from django.http import HttpRequest
 from django.template.loader import render_to_string
@@ -16,7 +17,6 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import mark_safe
-from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -299,9 +299,7 @@ def job_table(health: Sequence[schedule.Health], *, at: dt.datetime) -> dict[str
             [
                 linked_to(rows_of(JobRun, command=job.job.command), job.job.command),
                 rhythm(job, at=at),
-                linked_to(page_of(job.last), _("%(time)s ago") % {"time": timesince(job.last.started_at, at, depth=1)})
-                if job.last
-                else EMPTY,
+                linked_to(page_of(job.last), naturaltime(job.last.started_at)) if job.last else EMPTY,
                 state(job),
                 result(job),
                 linked_to(rows_of(JobRun, command=job.job.command, **failed), amount(failures[job.job.command])),

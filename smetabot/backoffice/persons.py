@@ -1,5 +1,6 @@
 """What is held about a person, in all schemas: handed out, erased, and another Telegram account put behind it."""
 
+import datetime as dt
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ class NewAccount:
 
 
 @staff_operation()
-def change_telegram_id(*, contractor: int, tg_user_id: int, now: Any) -> NewAccount:
+def change_telegram_id(*, contractor: int, tg_user_id: int, now: dt.datetime) -> NewAccount:
     """Put another Telegram account behind a contractor.
 
     The bot makes a contractor of whoever starts it, so mostly the new account is one already. While there is nothing
@@ -64,22 +65,22 @@ def change_telegram_id(*, contractor: int, tg_user_id: int, now: Any) -> NewAcco
     return NewAccount(write(mine, tg_user_id=tg_user_id, username=username), given_up)
 
 
-def refuse_use(contractor: Contractor, *, now: Any) -> None:
+def refuse_use(contractor: Contractor, *, now: dt.datetime) -> None:
     """ValidationError when there is anything that a contractor would lose with their account."""
     mine = Q(contractor=contractor)
     paid = Q(source=SubscriptionHistory.Source.PAID, plan__code__in=Plan.PAID) | ~Q(payment_reference=None)
-    has: dict[str, QuerySet[Any]] = {
-        _("channels"): Channel.objects.filter(mine),
-        _("channels made before"): UsageCounter.objects.filter(mine, channels_created_total__gt=0),
-        _("a plan that is paid for"): Subscription.objects.live_paid(at=now).filter(mine),
-        _("payments"): SubscriptionHistory.objects.filter(mine & paid),
-        _("gifts"): Gift.objects.filter(mine),
-        _("referrals"): Referral.objects.filter(Q(referrer=contractor) | Q(referred_contractor=contractor)),
-        _("a block"): Contractor.objects.filter(pk=contractor.pk, status=Contractor.Status.BLOCKED),
-        _("bonus channels"): Contractor.objects.filter(pk=contractor.pk, bonus_channels__gt=0),
-        _("a team"): TeamMember.objects.filter(Q(owner_contractor=contractor) | Q(member_contractor=contractor)),
-    }
-    if what := [name for name, rows in has.items() if rows.exists()]:
+    has: list[tuple[str, QuerySet[Any]]] = [
+        (_("channels"), Channel.objects.filter(mine)),
+        (_("channels made before"), UsageCounter.objects.filter(mine, channels_created_total__gt=0)),
+        (_("a plan that is paid for"), Subscription.objects.live_paid(at=now).filter(mine)),
+        (_("payments"), SubscriptionHistory.objects.filter(mine & paid)),
+        (_("gifts"), Gift.objects.filter(mine)),
+        (_("referrals"), Referral.objects.filter(Q(referrer=contractor) | Q(referred_contractor=contractor))),
+        (_("a block"), Contractor.objects.filter(pk=contractor.pk, status=Contractor.Status.BLOCKED)),
+        (_("bonus channels"), Contractor.objects.filter(pk=contractor.pk, bonus_channels__gt=0)),
+        (_("a team"), TeamMember.objects.filter(Q(owner_contractor=contractor) | Q(member_contractor=contractor))),
+    ]
+    if what := [name for name, rows in has if rows.exists()]:
         raise ValidationError(
             _("This Telegram id is that of %(contractor)s, who would lose it and has: %(what)s."),
             code="in_use",

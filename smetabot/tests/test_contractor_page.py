@@ -123,7 +123,7 @@ def test_a_section_leads_to_the_whole_list_and_to_that_list_only(anna):
     ],
 )
 def test_the_header_says_what_is_left_of_the_plan(anna, terms, left, raised):
-    # A second more, for the time that the page takes.
+    # Half a minute more, for the time that the page takes.
     now = timezone.now() + dt.timedelta(seconds=30)
     end = terms["expires_at"]
     dates = {"starts_at": now - 30 * DAY, "expires_at": end and now + end}

@@ -13,7 +13,7 @@ from django.utils import timezone
 from adminlog import chain
 from adminlog.factories import NoteFactory
 from adminlog.models import AdminAction, Note
-from adminlog.tests.form import change, do, look_ahead
+from adminlog.tests.form import change, do, look_ahead, shown
 from analytics.factories import EventFactory, ViewsDailyFactory
 from billing.factories import GiftFactory, SubscriptionFactory, SubscriptionHistoryFactory, UsageCounterFactory
 from billing.gifts import queue_gift
@@ -124,6 +124,13 @@ def test_what_came_back_after_an_erasure_is_erased_again(zolotov):
     persons.erase(contractor=zolotov.pk)
     Channel.objects.filter(contractor=zolotov).update(title="Золотов, кухня")
     persons.erase(contractor=zolotov.pk)
+    assert not where("Золотов")
+
+
+def test_no_name_is_put_back_on_who_was_erased(anna, zolotov):
+    form = shown(anna.get(page(zolotov, "change")))
+    persons.erase(contractor=zolotov.pk)
+    assert anna.post(page(zolotov, "change"), form | {"full_name": "Золотов"}).status_code == 403
     assert not where("Золотов")
 
 
