@@ -24,7 +24,6 @@ from import_export.resources import ModelResource, Resource, modelresource_facto
 from adminlog import journal
 from adminlog.columns import list_of
 from adminlog.formats import amount
-from adminlog.lists import AtLeast
 from adminlog.spreadsheets import in_csv, in_xlsx
 
 PERMISSION = "adminlog.export_adminaction"
@@ -96,7 +95,7 @@ class ExportPage:
             "title": _("Export %(rows)s") % {"rows": opts.verbose_name_plural},
             "chosen": self.chosen,
             "number": number,
-            "shown": str(number) if isinstance(number, AtLeast) else amount(number),
+            "shown": amount(number) if self.chosen else changelist.paginator.shown,
             "is_part": bool(self.chosen or changelist.query or changelist.get_filters_params()),
             "query": changelist.query,
             "list_url": f"{list_of(self.model_admin.model)}{changelist.get_query_string()}",
