@@ -256,8 +256,8 @@ class WithdrawGift(BillingOperation):
         return not (row.applied_at or row.withdrawn_at)
 
     def do(self, row: Gift, *, by: AdminUser, now: dt.datetime, **data: Any) -> Done:
-        gift = withdraw_gift(gift=row.pk, now=now)
-        values = journal.difference(row, gift)
+        change = withdraw_gift(gift=row.pk, now=now)
+        gift, values = change.after, journal.difference(change.before, change.after)
         act = journal.Act("gift.withdrawn", gift, **values, contractors=[gift.contractor_id])
         words = gettext("%(gift)s (%(reason)s): waiting → withdrawn.")
         return Done(act, words % {"gift": gift, "reason": gift.get_reason_display().lower()})

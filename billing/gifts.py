@@ -13,7 +13,7 @@ from billing.models import Gift, Plan, Subscription
 from core.batches import Batches
 from core.contractors import refuse_erased
 from core.models import Contractor
-from core.operations import lock, staff_operation
+from core.operations import Change, lock, staff_operation, write
 from smetabot.postgres.retry import retry_transient
 
 # Each contractor's oldest pending gift, in one statement. The bot takes no lock: a paid webhook may write the
@@ -112,7 +112,7 @@ def queue_gift(*, contractor: int, plan: Plan, days: int, now: dt.datetime) -> G
 
 
 @staff_operation()
-def withdraw_gift(*, gift: int, now: dt.datetime) -> Gift:
+def withdraw_gift(*, gift: int, now: dt.datetime) -> Change[Gift]:
     """ValidationError when it is not pending any more."""
     # A run that is starting the gift holds its contractor.
     lock(*Gift.objects.filter(pk=gift).values_list("contractor", flat=True))
@@ -127,9 +127,7 @@ def withdraw_gift(*, gift: int, now: dt.datetime) -> Gift:
         )
     if found.withdrawn_at:
         raise ValidationError(_("This gift was withdrawn already."), code="withdrawn")
-    found.withdrawn_at = now
-    found.save(update_fields=["withdrawn_at"])
-    return found
+    return write(found, withdrawn_at=now)
 
 
 def _refusals(refused: dict[int, str]) -> list[Refusal]:
