@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.contrib.auth.models import AnonymousUser
+from django.contrib.auth.models import AnonymousUser, User
 
 from adminlog.models import AdminUser
 
@@ -73,10 +73,12 @@ class RoleBackend(ModelBackend):
     count for nothing."""
 
     def get_user(self, user_id: int) -> Any:
-        login = super().get_user(user_id)
-        if login is not None:
-            # Django asks no backend about a superuser.
-            login.is_superuser = False
+        # With the row: each request asks for it, and that there is none would be asked again each time.
+        login = User.objects.select_related("admin_user").filter(pk=user_id).first()
+        if login is None or not self.user_can_authenticate(login):
+            return None
+        # Django asks no backend about a superuser.
+        login.is_superuser = False
         return login
 
     def get_all_permissions(self, user_obj: Any, obj: Any = None) -> set[str]:
