@@ -131,7 +131,7 @@ def withdraw_gift(*, gift: int, now: dt.datetime) -> Change[Gift]:
 
 
 def _refusals(refused: dict[int, str]) -> list[Refusal]:
-    oldest = Gift.objects.pending().filter(contractor__in=refused).order_by("contractor", "queued_at", "pk")
+    oldest = Gift.objects.pending().filter(contractor__pk__any=refused).order_by("contractor", "queued_at", "pk")
     gifts = oldest.distinct("contractor").values_list("contractor", "pk")
     return [Refusal(contractor, gift, refused[contractor]) for contractor, gift in gifts]
 

@@ -62,13 +62,13 @@ class Batches:
     def _handle_set(self, contractors: list[int], *, wait: bool, patience: str = "2s") -> list[int]:
         with transaction.atomic():
             set_patience(patience)
-            wanted = self.among.filter(pk__in=contractors).order_by("pk")
+            wanted = self.among.filter(pk__any=contractors).order_by("pk")
             locked = list(wanted.select_for_update(no_key=True, skip_locked=not wait).values_list("pk", flat=True))
             # Statements of its own: their snapshots are younger than the locks.
             counts = self.work(locked)
             # A deferred constraint speaks here, where it can still be pinned on a contractor, and not at the commit.
             connection.check_constraints()
-            held = wanted.exclude(pk__in=locked) if len(locked) < len(contractors) else wanted.none()
+            held = wanted.exclude(pk__any=locked) if len(locked) < len(contractors) else wanted.none()
             passed_over = list(held.values_list("pk", flat=True))
         self.counts.update(counts)
         return passed_over

@@ -87,6 +87,20 @@ def database(value: str) -> dict[str, Any]:
     return config | {"HOST": unquote(config["HOST"])}
 
 
+def http_address(value: str) -> str:
+    # The value may hold a password: an error never repeats it.
+    expected = "write http://HOST:PORT or https://HOST, with a path if it has one"
+    try:
+        parts = urlsplit(value)
+        is_whole = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        raise ValueError(expected) from None
+    # An at sign in the path is one that the password should have had percent-encoded.
+    if not is_whole or not re.fullmatch("[!-~]+", value) or "?" in value or "#" in value or "@" in parts.path:
+        raise ValueError(expected)
+    return value
+
+
 def zone(value: str) -> ZoneInfo:
     try:
         return ZoneInfo(value)
@@ -140,6 +154,13 @@ DATABASES = {
             "EMBEDDED": str(EMBEDDED),
         },
     )
+}
+# Between us and PostgreSQL stands a pooler that gives each transaction another connection: nothing may outlive one.
+POOLED = read("POOLED", boolean, default=False)
+DATABASES["default"] |= {
+    "OPTIONS": DATABASES["default"].get("OPTIONS", {})
+    | {"server_side_binding": True, "prepare_threshold": None if POOLED else 5},
+    "POOLED": POOLED,
 }
 DEVELOPMENT = "EMBEDDED" in DATABASES["default"]
 DEBUG = read("DEBUG", boolean, default=DEVELOPMENT)
@@ -284,6 +305,14 @@ FORMAT_MODULE_PATH = "smetabot.backoffice.formats"
 # The calendar of daily figures. How a moment is shown is another matter.
 DAY_ZONE = read("DAY_ZONE", zone, default=ZoneInfo("UTC"))
 
+# How long after its end a day is counted anew, with what rows came late.
+ROLLUP_OPEN_DAYS = read("ROLLUP_OPEN_DAYS", number_of("days", least=0, most=365), default=3)
+# Months of events that are over for longer go to files, and out of the table; 0 keeps all of them there.
+EVENTS_RETENTION_MONTHS = read("EVENTS_RETENTION_MONTHS", number_of("months", least=0, most=1200), default=0)
+EVENTS_ARCHIVE = BASE_DIR / read("EVENTS_ARCHIVE", Path, default="archive")
+# Whom collect_views asks, and how many seconds it waits for an answer.
+USERBOT_URL = read("USERBOT_URL", http_address, default=None)
+USERBOT_TIMEOUT = read("USERBOT_TIMEOUT", number_of("seconds", least=1, most=600), default=30)
 # How long a paid subscription that has ended stays live; 0 turns grace off.
 GRACE_DAYS = read("GRACE_DAYS", number_of("days", least=0, most=3650), default=3)
 # What a full referral cycle earns.
@@ -307,9 +336,13 @@ CRONJOBS = [
     ("5 * * * *", "django.core.management.call_command", ["expire_subscriptions"]),
     ("10 * * * *", "django.core.management.call_command", ["advance_referrals"]),
     ("15 * * * *", "django.core.management.call_command", ["apply_gifts"]),
+    # Without a userbot it is no job, or it would always be late.
+    *([("17 * * * *", "django.core.management.call_command", ["collect_views"])] if USERBOT_URL else []),
     ("20 * * * *", "django.core.management.call_command", ["aggregate_stats"]),
     ("22 * * * *", "django.core.management.call_command", ["check_data"]),
+    ("25 * * * *", "django.core.management.call_command", ["roll_up_days"]),
     ("30 3 * * *", "django.core.management.call_command", ["verify_journal"]),
+    ("40 3 * * *", "django.core.management.call_command", ["maintain_partitions"]),
 ]
 
 LOGGING = {

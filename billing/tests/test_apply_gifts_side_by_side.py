@@ -81,7 +81,7 @@ def test_runs_at_once_set_apart_only_the_gift_that_is_refused(manage):
     bad = contractors[150]
     with connection.cursor() as cursor:
         cursor.execute(
-            "ALTER TABLE billing.subscriptions ADD CONSTRAINT not_for_them CHECK (contractor_id <> %s)", [bad.pk]
+            f"ALTER TABLE billing.subscriptions ADD CONSTRAINT not_for_them CHECK (contractor_id <> {bad.pk})"
         )
     try:
         runs = [manage("apply_gifts", "--json", "--batch-size", "100") for _ in range(6)]

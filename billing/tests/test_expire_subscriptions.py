@@ -169,8 +169,8 @@ def test_whom_the_database_refuses_is_named_and_holds_nobody_up(capsys):
     bad, good = ended(), ended()
     with connection.cursor() as cursor:
         cursor.execute(
-            "ALTER TABLE billing.subscription_history ADD CONSTRAINT not_for_them CHECK (contractor_id <> %s)",
-            [bad.contractor_id],
+            "ALTER TABLE billing.subscription_history ADD CONSTRAINT not_for_them "
+            f"CHECK (contractor_id <> {bad.contractor_id})"
         )
     with pytest.raises(CommandError):
         call_command("expire_subscriptions", "--json", now=NOW)

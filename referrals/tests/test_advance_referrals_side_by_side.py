@@ -285,7 +285,7 @@ def test_runs_at_once_set_apart_only_the_referrer_who_is_refused(at_once, manage
     referrers = seven_each(60)
     bad = referrers[20]
     execute(
-        connection, "ALTER TABLE billing.gifts_queue ADD CONSTRAINT not_for_them CHECK (contractor_id <> %s)", bad.pk
+        connection, f"ALTER TABLE billing.gifts_queue ADD CONSTRAINT not_for_them CHECK (contractor_id <> {bad.pk})"
     )
     try:
         runs = at_once(4, "--json", "--batch-size", "20")

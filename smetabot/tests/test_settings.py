@@ -90,6 +90,13 @@ def test_the_database_is_the_one_in_the_url(configured):
     ]
 
 
+@pytest.mark.parametrize(("variables", "threshold"), [({}, 5), ({"POOLED": "1"}, None)])
+def test_statements_are_prepared_unless_a_pooler_stands_between(configured, variables, threshold):
+    database = configured("DATABASES", DATABASE_URL=f"{URL}?sslmode=require", DEBUG="1", **variables)["DATABASES"]
+    options = {"sslmode": "require", "server_side_binding": True, "prepare_threshold": threshold}
+    assert (database["default"]["OPTIONS"], database["default"]["POOLED"]) == (options, bool(variables))
+
+
 def test_hosts_are_a_list(configured):
     assert configured("ALLOWED_HOSTS", **PRODUCTION)["ALLOWED_HOSTS"] == ["a.ru", "b.ru"]
 
@@ -101,6 +108,14 @@ def test_grace_and_rewards_are_as_the_business_has_them_unless_told_otherwise(co
     assert list(configured(*names, **told).values()) == [0, "BUSINESS", 14]
 
 
+def test_the_userbot_is_asked_by_cron_where_there_is_one(configured):
+    assert "collect_views" not in str(configured("CRONJOBS"))
+    found = configured("CRONJOBS", "USERBOT_URL", USERBOT_URL="http://anna:secret@127.0.0.1:8080/bot")
+    commands = [arguments for _, _, arguments in found["CRONJOBS"]]
+    assert commands.index(["collect_views"]) < commands.index(["aggregate_stats"])
+    assert found["USERBOT_URL"] == "http://anna:secret@127.0.0.1:8080/bot"
+
+
 def test_an_empty_variable_is_an_unset_one(configured):
     assert configured("DEVELOPMENT", DATABASE_URL="", DEBUG="", SECRET_KEY="", DAY_ZONE="")["DEVELOPMENT"] is True
 
@@ -110,6 +125,7 @@ def test_an_empty_variable_is_an_unset_one(configured):
     [
         ("DEBUG", "maybe", "'maybe' is neither 1 nor 0"),
         ("DEBUG", "2", "'2' is neither 1 nor 0"),
+        ("POOLED", "transaction", "'transaction' is neither 1 nor 0"),
         ("DAY_ZONE", "Moscow", "'Moscow' is no time zone; write one such as Europe/Moscow"),
         ("DAY_ZONE", "../../etc/passwd", "is no time zone"),
         ("STAFF_LANGUAGE", "de", "'de' is neither en nor ru"),
@@ -120,6 +136,10 @@ def test_an_empty_variable_is_an_unset_one(configured):
         ("REFERRAL_REWARD_DAYS", "0", "'0' is not a number of days from 1 to 3650"),
         ("REFERRAL_REWARD_PLAN", "FREE", "'FREE' is neither PRO nor BUSINESS"),
         ("REFERRAL_REWARD_PLAN", "pro", "'pro' is neither PRO nor BUSINESS"),
+        ("USERBOT_URL", "userbot:8080", "write http://HOST:PORT or https://HOST"),
+        ("USERBOT_URL", "http://u:12/ss@h:x", "write http://HOST:PORT or https://HOST"),
+        ("USERBOT_URL", "https://h?token=1", "write http://HOST:PORT or https://HOST"),
+        ("USERBOT_TIMEOUT", "0", "'0' is not a number of seconds from 1 to 600"),
         ("ALLOWED_HOSTS", "https://a.ru", "'https://a.ru' is no host name"),
         ("ALLOWED_HOSTS", "a.ru b.ru", "'a.ru b.ru' is no host name"),
         ("DATABASE_URL", "smetabot", "write postgres://USER:PASSWORD@HOST:PORT/NAME"),
