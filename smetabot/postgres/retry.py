@@ -27,3 +27,17 @@ retry_transient = tenacity.retry(
     before_sleep=_drop_lost_connection,
     reraise=True,
 )
+
+
+def _may_pass(error: BaseException) -> bool:
+    return _is_transient(error) or is_busy(error) and not connection.needs_rollback
+
+
+# For what nobody waits for, and what must not make others wait long: it asks for its locks again and again.
+retry_busy = tenacity.retry(
+    retry=tenacity.retry_if_exception(_may_pass),
+    stop=tenacity.stop_after_attempt(8),
+    wait=tenacity.wait_exponential_jitter(multiplier=0.2, max=5, jitter=0.5),
+    before_sleep=_drop_lost_connection,
+    reraise=True,
+)

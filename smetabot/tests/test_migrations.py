@@ -8,16 +8,20 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 APPS = ["analytics", "referrals", "billing", "core", "adminlog"]
 
+# Which months have partitions depends on the day.
 CATALOGUE = """
     SELECT array_agg(line ORDER BY line) FROM (
         SELECT concat_ws(' ', attrelid::regclass, attname, atttypid::regtype, attnotnull, attidentity) AS line
         FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
         WHERE relnamespace = ANY(%(ours)s::regnamespace[]) AND attnum > 0 AND NOT attisdropped
+            AND NOT relispartition
         UNION ALL
         SELECT concat_ws(' ', conrelid::regclass, conname, pg_get_constraintdef(oid))
         FROM pg_constraint WHERE connamespace = ANY(%(ours)s::regnamespace[])
+            AND NOT EXISTS (SELECT FROM pg_class WHERE pg_class.oid = conrelid AND relispartition)
         UNION ALL
-        SELECT indexdef FROM pg_indexes WHERE schemaname = ANY(%(ours)s)
+        SELECT pg_get_indexdef(pg_class.oid) FROM pg_class
+        WHERE relkind IN ('i', 'I') AND relnamespace = ANY(%(ours)s::regnamespace[]) AND NOT relispartition
         UNION ALL
         SELECT pg_get_viewdef(oid) FROM pg_class
         WHERE relkind = 'v' AND relnamespace = ANY(%(ours)s::regnamespace[])
@@ -25,7 +29,7 @@ CATALOGUE = """
         SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = ANY(%(ours)s::regnamespace[])
         UNION ALL
         SELECT pg_get_triggerdef(pg_trigger.oid) FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
-        WHERE NOT tgisinternal AND relnamespace = ANY(%(ours)s::regnamespace[])
+        WHERE NOT tgisinternal AND relnamespace = ANY(%(ours)s::regnamespace[]) AND NOT relispartition
     ) AS catalogue
 """
 

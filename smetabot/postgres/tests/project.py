@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from django.contrib.postgres.operations import NotInTransactionMixin
 from django.db import connection, models
 from django.db.migrations.operations import CreateModel
 from django.db.migrations.operations.base import Operation
@@ -70,7 +71,7 @@ class Project:
         self.states.append(after)
 
     def _editor(self, operation: Operation):
-        return connection.schema_editor(atomic="Concurrently" not in type(operation).__name__)
+        return connection.schema_editor(atomic=not isinstance(operation, NotInTransactionMixin))
 
 
 def create(name: str, table: str, *fields: tuple[str, models.Field], **options) -> CreateModel:
