@@ -1,7 +1,7 @@
 from adminlog.checks import Check
 from analytics.statistics import recount_channels
 
-# Counted apart from RECOUNT_CHANNELS, whose own mistake this is to find.
+# Counted apart from CHANGED_CHANNELS, whose own mistake this is to find, and from the log of what changed.
 CHANNEL_STATS = Check(
     "channel_stats",
     "analytics.channel_stats",

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from analytics.models import ViewsDaily
-from analytics.statistics import recount_channels, snapshot_views
+from analytics.statistics import aggregate_stats, recount_channels
 from billing.gifts import apply_gifts, queue_gift, withdraw_gift
 from billing.models import Gift, Plan, Subscription, SubscriptionHistory
 from billing.subscriptions import activate, cancel, change_plan, expire_subscriptions, extend
@@ -39,7 +39,7 @@ JOBS = {
     "expire": expire_subscriptions,
     "advance": advance_referrals,
     "gifts": apply_gifts,
-    "snapshot": snapshot_views,
+    "snapshot": aggregate_stats,
 }
 
 # Which row of a table, in the order of their ids, whatever their number is.
