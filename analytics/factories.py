@@ -3,7 +3,7 @@ from django.conf import settings
 from django.utils import timezone
 from factory.django import DjangoModelFactory
 
-from analytics.models import ChannelStats, Event, ViewsDaily
+from analytics.models import ChannelDaily, ChannelStats, DailyTotals, Event, SuspectReading, ViewsDaily
 from core.factories import ChannelFactory, PublicationFactory
 
 
@@ -29,3 +29,29 @@ class EventFactory(DjangoModelFactory[Event]):
 
     channel = factory.SubFactory(ChannelFactory)
     event_type = Event.Type.SYNC_RUN
+
+
+class ChannelDailyFactory(DjangoModelFactory[ChannelDaily]):
+    class Meta:
+        model = ChannelDaily
+
+    channel = factory.SubFactory(ChannelFactory)
+
+
+class DailyTotalsFactory(DjangoModelFactory[DailyTotals]):
+    class Meta:
+        model = DailyTotals
+
+    collected = True
+
+
+class SuspectReadingFactory(DjangoModelFactory[SuspectReading]):
+    class Meta:
+        model = SuspectReading
+
+    publication = factory.SubFactory(PublicationFactory)
+    read_at = factory.LazyFunction(timezone.now)
+    views = 10
+    against_views = 20
+    against_day = factory.LazyAttribute(lambda reading: reading.read_at.astimezone(settings.DAY_ZONE).date())
+    source = "userbot"

@@ -4,7 +4,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from adminlog.formats import amount
+from adminlog.formats import amount, time
 from core.models import Channel, Client, Contractor, Publication
 from smetabot.postgres.deletion import DB_CASCADE, DB_SET_NULL
 from smetabot.postgres.fields import TransactionNow
@@ -19,6 +19,8 @@ class ViewsDaily(models.Model):
     )
     collected_at = models.DateField(_("collected at"))
     views = models.IntegerField(_("views"))
+    # When the reading was made that the row is from. Null where it is the total that aggregate_stats found.
+    read_at = models.DateTimeField(_("read at"), null=True)
 
     class Meta:
         db_table = 'analytics"."views_daily'
@@ -95,10 +97,23 @@ class Event(models.Model):
                 name="events_event_type_valid",
             ),
         ]
-        indexes = [models.Index(F("channel"), F("created_at").desc(), name="idx_events_channel_created")]
+        indexes = [
+            models.Index(F("channel"), F("created_at").desc(), name="idx_events_channel_created"),
+            # The list of events, narrowed to days and ordered by time; to a type, and to its days.
+            models.Index(fields=["created_at"], name="idx_events_created"),
+            models.Index(fields=["event_type", "created_at"], name="idx_events_type_created"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_event_type_display()} {self.pk}"
+
+
+class ProfileQuerySet(models.QuerySet["ProfileOverview"]):
+    def page(self, *, after: int = 0, size: int = 100) -> "ProfileQuerySet":
+        """The next `size` in the order of the contractors. Who they are is asked first: of the view, PostgreSQL would
+        read everybody's subscriptions and usage up to the page."""
+        contractors = Contractor.objects.filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)[:size]
+        return self.filter(contractor__pk__any=list(contractors)).order_by("pk")
 
 
 class ProfileOverview(models.Model):
@@ -127,6 +142,8 @@ class ProfileOverview(models.Model):
     invites_active = models.BigIntegerField(_("invites active"))
     free_channels_left = models.BigIntegerField(_("free channels left"), null=True)
     gifts_queued = models.BigIntegerField(_("gifts queued"))
+
+    objects = ProfileQuerySet.as_manager()
 
     class Meta:
         managed = False
@@ -165,3 +182,85 @@ class ProfileReferralProgress(models.Model):
 
     def __str__(self) -> str:
         return gettext("Referral progress of contractor %(id)s") % {"id": self.contractor_id}
+
+
+class ChannelDaily(models.Model):
+    """Derived: what roll_up_days counted of a channel's day. A day without a row brought nothing."""
+
+    pk = models.CompositePrimaryKey("channel_id", "day")
+    channel = models.ForeignKey(Channel, DB_CASCADE, related_name="daily", db_index=False, verbose_name=_("channel"))
+    day = models.DateField(_("day"))
+    views_gained = models.BigIntegerField(_("views gained"), db_default=0)
+    # Of those: what may have come on days before that were not collected.
+    views_after_gap = models.BigIntegerField(_("views after a gap"), db_default=0)
+    files = models.IntegerField(_("files"), db_default=0)
+    joins = models.IntegerField(_("joins"), db_default=0)
+    leaves = models.IntegerField(_("leaves"), db_default=0)
+    # What the figures came from: they are never replaced by what fewer rows say.
+    view_rows = models.IntegerField(_("rows of daily views"), db_default=0)
+    event_rows = models.IntegerField(_("events"), db_default=0)
+
+    class Meta:
+        db_table = 'analytics"."channel_daily'
+        verbose_name = _("day of a channel")
+        verbose_name_plural = _("days of channels")
+        indexes = [
+            # The day that roll_up_days counts anew.
+            models.Index(fields=["day"], name="idx_channel_daily_day"),
+        ]
+
+    def __str__(self) -> str:
+        return gettext("Channel %(id)s on %(day)s") % {"id": self.channel_id, "day": date_format(self.day)}
+
+
+class DailyTotals(models.Model):
+    """Derived: a day that roll_up_days counted, and the figures of all channels on it. Channels deleted since then, and
+    events without a channel, are in them."""
+
+    day = models.DateField(_("day"), primary_key=True)
+    collected = models.BooleanField(_("collected"), db_default=False)
+    views_gained = models.BigIntegerField(_("views gained"), db_default=0)
+    views_after_gap = models.BigIntegerField(_("views after a gap"), db_default=0)
+    files = models.IntegerField(_("files"), db_default=0)
+    joins = models.IntegerField(_("joins"), db_default=0)
+    leaves = models.IntegerField(_("leaves"), db_default=0)
+    view_rows = models.IntegerField(_("rows of daily views"), db_default=0)
+    event_rows = models.IntegerField(_("events"), db_default=0)
+    rolled_up_at = models.DateTimeField(_("rolled up at"), db_default=TransactionNow())
+
+    class Meta:
+        db_table = 'analytics"."daily_totals'
+        verbose_name = _("daily totals")
+        verbose_name_plural = _("daily totals")
+
+    def __str__(self) -> str:
+        return date_format(self.day)
+
+
+class SuspectReading(models.Model):
+    """A total that cannot be: below one read at the same time or earlier, or above a later one. It changed nothing."""
+
+    publication = models.ForeignKey(
+        Publication, DB_CASCADE, related_name="suspect_readings", db_index=False, verbose_name=_("publication")
+    )
+    read_at = models.DateTimeField(_("read at"))
+    views = models.IntegerField(_("views"))
+    against_views = models.IntegerField(_("other total"))
+    against_day = models.DateField(_("day of the other"))
+    # Null where that total is of an unknown time on its day.
+    against_at = models.DateTimeField(_("time of the other"), null=True)
+    # A file's name, or the userbot.
+    source = models.CharField(_("source"))
+    noticed_at = models.DateTimeField(_("noticed at"), db_default=TransactionNow())
+
+    class Meta:
+        db_table = 'analytics"."suspect_readings'
+        verbose_name = _("suspect reading")
+        verbose_name_plural = _("suspect readings")
+        constraints = [
+            # An import may be repeated.
+            models.UniqueConstraint(fields=["publication", "read_at", "views"], name="suspect_readings_named_once"),
+        ]
+
+    def __str__(self) -> str:
+        return gettext("%(views)s at %(time)s") % {"views": amount(self.views), "time": time(self.read_at)}

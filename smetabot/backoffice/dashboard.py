@@ -34,7 +34,7 @@ from billing.admin import AppliedFilter, QueuedFilter
 from billing.models import Gift, Plan, Subscription
 from billing.standing import Standing
 from core.models import Contractor, Publication
-from smetabot.backoffice.charts import GREY, PRIMARY, Chart, Series
+from smetabot.backoffice.charts import GREY, PRIMARY, Chart, Series, not_shown
 from smetabot.backoffice.filters import JoinedFilter
 
 DAY = dt.timedelta(days=1)
@@ -100,6 +100,7 @@ def show(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """The theme's DASHBOARD_CALLBACK: of what the person may see the lists of."""
     at = timezone.now()
     health = schedule.health(at=at) if sees(request, JobRun) else []
+    figures = counted(at=at) if sees(request, Event, Publication) else None
     return context | {
         "ways_in": ways_in(request),
         "trouble": trouble(health),
@@ -110,8 +111,9 @@ def show(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         ],
         "trends": [
             *(contractor_trends(at=at) if sees(request, Contractor) else []),
-            *(channel_trends(at=at) if sees(request, Event, Publication) else []),
+            *(channel_trends(figures, at=at) if figures else []),
         ],
+        "counted": counted_when(figures) if figures else "",
         "day_zone": settings.DAY_ZONE,
         "jobs": job_table(health, at=at) if health else None,
     }
@@ -233,19 +235,31 @@ def contractor_trends(*, at: dt.datetime) -> list[Trend]:
     return [trend(_("New contractors"), new, lambda *span: rows_of(Contractor, **JoinedFilter.query(*span)), at=at)]
 
 
-def channel_trends(*, at: dt.datetime) -> list[Trend]:
+def counted(*, at: dt.datetime) -> daily.Daily:
     first, last = fortnight(at)
-    joins, leaves = daily.joins_and_leaves(first=first, last=last)
-    views = daily.views_gained(first=first, last=last)
+    return daily.rolled_up(first=first, last=last)
+
+
+def counted_when(figures: daily.Daily) -> str:
+    """A list may have what has come since then."""
+    if figures.counted_at is None:
+        return _("Clients and views have not been counted yet.")
+    return _("Clients and views as counted on %(time)s.") % {"time": time(figures.counted_at)}
+
+
+def channel_trends(figures: daily.Daily, *, at: dt.datetime) -> list[Trend]:
     week = day_of(at) - WEEK, day_of(at)
     viewed = Publication.objects.filter(daily.viewed(first=week[0], last=week[1])).count()
+    averaged = sum(figures.views_averaged.values())
+    of_gaps = _("Over days that were not collected, as an average: %(count)s.") % {"count": amount(averaged)}
     return [
-        trend(_("Clients who joined"), joins, events(Event.Type.CLIENT_JOIN), at=at),
-        trend(_("Clients who left"), leaves, events(Event.Type.CLIENT_LEAVE), at=at),
+        trend(_("Clients who joined"), figures.joins, events(Event.Type.CLIENT_JOIN), at=at),
+        trend(_("Clients who left"), figures.leaves, events(Event.Type.CLIENT_LEAVE), at=at),
         trend(
             _("Views"),
-            views,
+            {day: views + figures.views_averaged[day] for day, views in figures.views.items()},
             at=at,
+            remarks=[*([of_gaps] if averaged else []), *not_shown(figures)],
             rows=Number(
                 _("Publications viewed in the 7 days"), viewed, rows_of(Publication, **ViewedFilter.query(*week))
             ),
@@ -269,6 +283,7 @@ def trend(
     *,
     at: dt.datetime,
     rows: Number | None = None,
+    remarks: Sequence[str] = (),
 ) -> Trend:
     today = day_of(at)
 
@@ -279,7 +294,7 @@ def trend(
 
     weeks = [week(_("7 days"), today - WEEK, PRIMARY), week(_("The 7 before"), today - 2 * WEEK, GREY)]
     return Trend(
-        Chart(title, days(today - WEEK, today), weeks, kind="line", height=140),
+        Chart(title, days(today - WEEK, today), weeks, kind="line", height=140, remarks=remarks),
         Number(_("Today so far"), figures[today], listed(today, today + DAY) if listed else None),
         rows,
     )

@@ -1,9 +1,13 @@
 import datetime as dt
+from collections.abc import Iterator
 from itertools import chain
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import Count
 
+from adminlog.days import days
+from adminlog.models import JobRun
 from analytics.models import ChannelStats, Event, ViewsDaily
 from analytics.statistics import recount_channels, snapshot_views
 from billing.models import Plan
@@ -100,4 +104,20 @@ def _save_figures(tables: Tables, world: World) -> None:
     tables.derive(Event, figures.EVENTS, params)
     tables.derive(ViewsDaily, figures.VIEWS_DAILY, params)
     tables.written[ViewsDaily] += snapshot_views(now=world.now)
+    tables.save(_runs(world))
     tables.written[ChannelStats] += recount_channels(now=world.now)
+
+
+def _runs(world: World) -> Iterator[JobRun]:
+    """What collected the views: a day without one would count as not collected. The last is the one just made."""
+    now = world.now.astimezone(settings.DAY_ZONE)
+    written = dict(ViewsDaily.objects.values_list("collected_at").annotate(rows=Count("*")))
+    for day in days(now.date() + DAY - contents.VIEWS_WINDOW, now.date() + DAY):
+        at = dt.datetime.combine(day, now.timetz())
+        yield JobRun(
+            command="aggregate_stats",
+            started_at=at,
+            finished_at=at,
+            outcome=JobRun.Outcome.DONE,
+            counts={"snapshots": written.get(day, 0)},
+        )

@@ -91,6 +91,14 @@ def test_a_section_turns_its_own_pages_and_leaves_the_others(anna):
     assert section["publications"].result_count == 25
 
 
+@pytest.mark.parametrize(("asked", "days"), [("", 60), ("365", 365), ("730", 730), ("9" * 30, 60), ("x\0", 60)])
+def test_the_charts_span_what_is_asked_for_and_offer_the_rest(anna, asked, days):
+    context = anna.get(page(ContractorFactory()), {"days": asked, "channels-page": "2"}).context
+    assert days <= (context["charts"][0].days[-1] - context["charts"][0].days[0]).days + 7 <= days + 14
+    others = [url for _, url in context["spans"] if url]
+    assert len(others) == 2 and all("channels-page=2" in url and url.endswith("#overview") for url in others)
+
+
 @pytest.mark.parametrize("number", ["0", "-1", "99", "x", "9" * 30, "2\0"])
 def test_a_page_that_there_is_not_is_the_first_one(anna, number):
     contractor = ContractorFactory()

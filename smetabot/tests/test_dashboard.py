@@ -21,8 +21,9 @@ from adminlog.lists import BoundedPaginator
 from adminlog.models import AdminUser, JobRun
 from adminlog.pages import BaseAdmin
 from adminlog.tests.staff import browser
-from analytics.factories import EventFactory, ViewsDailyFactory
+from analytics.factories import ChannelDailyFactory, DailyTotalsFactory, EventFactory, ViewsDailyFactory
 from analytics.models import Event
+from analytics.rollup import roll_up_days
 from billing.factories import GiftFactory, SubscriptionFactory
 from billing.models import Gift, Plan, Subscription
 from core.factories import ChannelFactory, ContractorFactory, PublicationFactory
@@ -89,6 +90,9 @@ def fill(days) -> None:
             publication = PublicationFactory(channel=channel)
             ViewsDailyFactory(publication=publication, collected_at=day_of(today) - days_ago * DAY)
 
+    EventFactory(channel=None, event_type=Event.Type.CLIENT_JOIN, created_at=week)
+    roll_up_days(now=timezone.now())
+
     contractor, month = channel.contractor, start_of(day_of(today) - 29 * DAY)
     for reason, queued_at, applied_at, count in [
         (Gift.Reason.ADMIN_GRANT, month, None, 6),
@@ -115,7 +119,7 @@ def test_each_number_leads_to_a_list_of_exactly_so_many_rows(anna, days, monkeyp
     numbers = numbers_on(anna.get(INDEX).content.decode())
 
     listed = Counter((url.partition("?")[0], number) for url, number in numbers)
-    assert len(listed) == len(numbers) == 34 and all(number for _, number in numbers)
+    assert len(listed) == len(numbers) == 28 + len(settings.CRONJOBS) and all(number for _, number in numbers)
     assert {url: anna.get(url).context["cl"].result_count for url, _ in numbers} == dict(numbers)
 
 
@@ -230,6 +234,46 @@ def test_a_contractors_charts_tell_their_numbers_as_a_table_too(days):
     assert shown.count("<figure aria-label=") == 2 and shown.count("<tr") == 2 * 61
     drawn = json.loads(unescape(re.findall(r'data-value="([^"]*)"', shown)[1]))
     assert [dataset["data"][-1] for dataset in drawn["datasets"]] == [1, 11]
+
+
+@pytest.mark.parametrize(("span", "weeks"), [(365, 53), (730, 105)])
+def test_charts_of_years_are_drawn_by_the_week_from_one_query(days, django_assert_num_queries, span, weeks):
+    fill(days)
+    contractor = Channel.objects.get().contractor_id
+    with django_assert_num_queries(1):
+        views, clients = contractor_charts(contractor, at=timezone.now(), span=span)
+    assert {len(chart.days) for chart in (views, clients)} <= {weeks, weeks + 1}
+    assert {day.weekday() for day in views.days} == {0}
+    assert views.series[0].total == 110 and [series.total for series in clients.series] == [42, 102]
+
+
+def test_views_of_days_that_were_not_collected_are_a_series_and_a_column_of_their_own():
+    today = day_of(timezone.now())
+    for days_ago, after_gap, collected in ((9, 50, True), (3, 0, True), (2, 0, False), (0, 12, True)):
+        DailyTotalsFactory(day=today - days_ago * DAY, collected=collected, rolled_up_at=timezone.now())
+        ChannelDailyFactory(day=today - days_ago * DAY, views_gained=after_gap + 1, views_after_gap=after_gap)
+    contractor = ContractorFactory()
+    Channel.objects.update(contractor=contractor)
+
+    views, _ = contractor_charts(contractor.pk, at=timezone.now())
+    assert [series.name for series in views.series] == ["Views", "Days not collected (average)"]
+    assert [figures for _, figures in views.rows[:4]] == [["1", "4"], ["0", "4"], ["1", "4"], ["1", "0"]]
+    assert views.remarks == ["Not shown: 50 views from before the first day that was collected."]
+    assert json.loads(views.options)["scales"]["y"]["stacked"]
+
+
+def test_a_chart_says_up_to_when_it_was_counted_if_that_is_long_ago():
+    now, contractor = timezone.now(), ContractorFactory()
+
+    def remarks() -> set:
+        return {tuple(chart.remarks) for chart in contractor_charts(contractor.pk, at=now)}
+
+    assert remarks() == {("Nothing has been counted yet.",)}
+    totals = DailyTotalsFactory(day=day_of(now) - 2 * DAY, rolled_up_at=dt.datetime(2026, 1, 2, 3, 4, tzinfo=dt.UTC))
+    assert remarks() == {("Counted up to 2\xa0Jan\xa02026, 03:04.",)}
+    totals.rolled_up_at = now
+    totals.save()
+    assert remarks() == {()}
 
 
 @pytest.mark.parametrize("address", ["/admin/core/contractor/", "/admin/analytics/event/?happened={0}..{0}"])

@@ -17,8 +17,10 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Count, F, Max, Min, Q
 from django.utils import timezone
 
+from adminlog.days import days
 from adminlog.models import AdminAction, JobRun
 from analytics.models import ChannelStats, Event, ViewsDaily
+from analytics.rollup import collected_days
 from analytics.statistics import recount_channels, snapshot_views
 from billing.gifts import apply_gifts
 from billing.models import Gift, Plan, Subscription, SubscriptionHistory, UsageCounter
@@ -36,7 +38,7 @@ LAST_RUN = NOW - dt.timedelta(hours=1)
 GRACE = dt.timedelta(days=3)
 CORE = [Contractor, Channel, Publication, Invite, Client, TeamMember]
 BILLING = [Subscription, SubscriptionHistory, Gift, UsageCounter]
-DERIVED = [ViewsDaily, ChannelStats, Event]
+DERIVED = [ViewsDaily, ChannelStats, Event, JobRun]
 REFERRALS = [ReferralLink, Referral, ReferralCycle]
 MADE = CORE + BILLING + DERIVED + REFERRALS
 
@@ -45,6 +47,7 @@ def empty_database() -> None:
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM core.contractors")
         cursor.execute("DELETE FROM analytics.events")
+        cursor.execute("DELETE FROM admin.job_runs")
 
 
 @pytest.fixture(scope="module")
@@ -109,8 +112,11 @@ def test_it_refuses_a_database_that_lacks_migrations(empty):
     assert refusal.value.returncode == 2
 
 
-def test_it_makes_up_neither_job_runs_nor_deeds_of_staff(demo):
-    assert not JobRun.objects.exists()
+def test_it_makes_up_no_deeds_of_staff_and_no_job_runs_but_those_that_collected_the_views(demo):
+    assert set(JobRun.objects.values_list("command", "outcome")) == {("aggregate_stats", "done")}
+    assert collected_days(last=NOW.date()) == days(
+        NOW.date() - dt.timedelta(days=59), NOW.date() + dt.timedelta(days=1)
+    )
     assert not AdminAction.objects.exists()
 
 
