@@ -38,6 +38,7 @@ LEAST = {
     "analytics.view_viewsdaily": SUPPORT,
     "analytics.view_channelstats": SUPPORT,
     "analytics.view_event": SUPPORT,
+    "analytics.view_suspectreading": SUPPORT,
     "referrals.view_referrallink": SUPPORT,
     "referrals.view_referral": SUPPORT,
     "referrals.add_referral": MANAGER,

@@ -1,4 +1,5 @@
 import datetime as dt
+from collections.abc import Sequence
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -10,13 +11,13 @@ from adminlog.filters import DaysFilter
 from adminlog.lists import ParentFilter
 from adminlog.pages import BaseAdmin, ReadOnlyInline
 from analytics.daily import viewed
-from analytics.models import ChannelStats, Event, ViewsDaily
+from analytics.models import ChannelStats, Event, SuspectReading, ViewsDaily
 from core.models import Publication
 
 
 class ViewsDailyInline(ReadOnlyInline):
     model = ViewsDaily
-    fields = ["collected_at", "views"]
+    fields = ["collected_at", "views", "read_at"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ViewsDaily]:
         return super().get_queryset(request).order_by("-collected_at")
@@ -87,9 +88,51 @@ class HappenedFilter(DaysFilter):
 @admin.register(Event)
 class EventAdmin(BaseAdmin):
     icon = "bolt"
+    partitioned_by = "created_at"
     list_display = ["id", label("event_type", _("event")), link("channel"), link("client"), "created_at"]
     list_filter = ["event_type", HappenedFilter, ("channel", ParentFilter), ("client", ParentFilter)]
     list_select_related = ["channel", "client"]
     search_fields = ["channel__tg_chat_id", "channel__title", "client__tg_user_id", "client__username"]
     search_help_text = _("Channel, or client's Telegram id, @username")
     fields = ["id", label("event_type", _("event")), "channel", "client", as_json("details"), "created_at"]
+
+    def get_ordering(self, request: HttpRequest) -> Sequence[str]:
+        # As the indexes have the events of a type and of a day: in the order of the key all that is newer lies before.
+        is_narrowed = {"event_type__exact", HappenedFilter.parameter_name} & request.GET.keys()
+        return ["-created_at"] if is_narrowed else super().get_ordering(request)
+
+
+class NoticedFilter(DaysFilter):
+    title = _("day it was noticed")
+    parameter_name = "noticed"
+    column = "noticed_at"
+
+
+@admin.register(SuspectReading)
+class SuspectReadingAdmin(BaseAdmin):
+    icon = "rule"
+    list_display = [
+        "read_at",
+        link("publication"),
+        link("publication__channel"),
+        number("views"),
+        number("against_views", _("other total")),
+        "against_day",
+        "against_at",
+        "source",
+        "noticed_at",
+    ]
+    list_filter = [NoticedFilter, ("publication", ParentFilter), ("publication__channel", ParentFilter)]
+    list_select_related = ["publication__channel"]
+    search_fields = ["publication__message_id", "publication__channel__tg_chat_id", "publication__channel__title"]
+    search_help_text = _("Message id, channel")
+    fields = [
+        "publication",
+        "read_at",
+        number("views"),
+        number("against_views", _("other total")),
+        "against_day",
+        "against_at",
+        "source",
+        "noticed_at",
+    ]

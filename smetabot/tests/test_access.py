@@ -71,6 +71,7 @@ PAGES = {
     "billing_usagecounter": Page(SUPPORT, NOBODY, NOBODY, NOBODY),
     "analytics_channelstats": Page(SUPPORT, NOBODY, NOBODY, NOBODY),
     "analytics_event": Page(SUPPORT, NOBODY, NOBODY, NOBODY),
+    "analytics_suspectreading": Page(SUPPORT, NOBODY, NOBODY, NOBODY),
     "referrals_referrallink": Page(SUPPORT, NOBODY, NOBODY, NOBODY),
     "referrals_referral": Page(SUPPORT, NOBODY, NOBODY, NOBODY),
     "referrals_referralcycle": Page(SUPPORT, NOBODY, NOBODY, NOBODY),

@@ -59,7 +59,7 @@ ALIKE = re.compile(
     SmetaBot|Telegram|ID|CRM|CSV|XLSX|Excel|JSON|UTC|English|esc|gzip
     |FREE|PRO|BUSINESS|Free|Pro|Business
     |@?[a-z]+[-_][a-z0-9_-]+|@\w+|[a-z_]+\.[a-z_]+|[0-9a-f]{8,}|\w+\.(?:xlsx|pdf)|xlsx|pdf
-    |anna|system|login\ \d+|act\ no\ \d+|--now|\{[^}]*\}
+    |anna|system|userbot|login\ \d+|act\ no\ \d+|--now|\{[^}]*\}
     """,
     re.VERBOSE | re.IGNORECASE,
 )
