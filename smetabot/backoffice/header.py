@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from adminlog.columns import page_of
 from adminlog.formats import amount, day
+from analytics.profiles import profile_of
 from billing.limits import Features
 from billing.models import Plan, Subscription
 from billing.standing import LIVE, Standing
@@ -181,7 +182,7 @@ class Header:
 
     @property
     def figures(self) -> list[Figure]:
-        overview, referred = self.contractor.overview, self.contractor.referral_overview
+        overview, referred = profile_of(self.contractor.pk), self.contractor.referral_overview
         blocked = _("of them blocked: %(count)s") % {"count": amount(overview.blocked_total)}
         without_deleted = _("without deleted ones")
         qualified = _("of them qualified: %(count)s") % {"count": amount(referred.qualified_total)}
