@@ -84,6 +84,9 @@ class ExportPage:
             changelist = self.model_admin.get_changelist_instance(self.request)
         except IncorrectLookupParameters:
             return HttpResponseRedirect(f"{list_of(self.model_admin.model)}?{ERROR_FLAG}=1")
+        if getattr(changelist, "took_too_long", False):
+            # Not a file without rows.
+            return HttpResponseRedirect(f"{list_of(self.model_admin.model)}{changelist.get_query_string()}")
         return self.send(changelist, format) if format in FORMATS else self.show(changelist)
 
     def show(self, changelist: ChangeList) -> HttpResponseBase:

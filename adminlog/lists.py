@@ -1,24 +1,27 @@
 """Lists of rows: what a page of the admin shows of a table, however large it is."""
 
+import datetime as dt
 import re
 from copy import copy
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.views.main import PAGE_VAR
+from django.contrib.admin.views.main import ORDER_VAR, PAGE_VAR
 from django.core.paginator import Paginator
-from django.db import DataError
-from django.db.models import F, QuerySet
+from django.db import DataError, OperationalError
+from django.db.models import F, Q, QuerySet
 from django.db.models.constants import LOOKUP_SEP
 from django.http import HttpRequest, QueryDict
 from django.utils.functional import cached_property
+from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from unfold.templatetags.unfold_list import result_headers, results
 from unfold.views import ChangeList
 
 from adminlog.columns import list_of
 from adminlog.formats import amount
+from smetabot.postgres.locks import at_most, is_too_long
 
 
 class AtLeast(int):
@@ -27,6 +30,7 @@ class AtLeast(int):
 
 
 MANY = 1_000_000
+SEARCHED = 1_000
 
 
 class BoundedPaginator(Paginator):
@@ -54,10 +58,40 @@ class BoundedPaginator(Paginator):
 # large table may lie before them.
 NEWEST = (F("pk") + 0).desc()
 
+# For the database, to find what was searched: each statement.
+PATIENCE = "3s"
+TOO_LONG = _(
+    "This takes the database too long. What is found at once: an id, an @username, a whole number; and a word of three"
+    " letters or more sooner than a shorter one. A filter helps, too."
+)
+
 
 class PageFirstChangeList(ChangeList):
     """Finds the primary keys of a page, then reads these rows: joins, annotations and prefetches cost nothing for the
-    rows that the page passes over."""
+    rows that the page passes over.
+
+    Nobody waits for a search, or for an order that no index carries, longer than is reasonable: the list is then empty
+    and says so.
+    """
+
+    took_too_long = False
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
+        if not self.query:
+            return super().get_queryset(request, exclude_parameters)
+        try:
+            with at_most(PATIENCE):
+                return super().get_queryset(request, exclude_parameters)
+        except OperationalError as error:
+            return self.nothing(request, error)
+
+    def nothing(self, request: HttpRequest, error: OperationalError) -> QuerySet[Any]:
+        if not is_too_long(error):
+            raise error
+        if not self.took_too_long:
+            messages.warning(request, TOO_LONG)
+        self.took_too_long = True
+        return self.root_queryset.none()
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
         ordering = super().get_ordering(request, queryset)
@@ -67,17 +101,37 @@ class PageFirstChangeList(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         try:
-            super().get_results(request)
-            found: QuerySet[Any] = self.result_list  # type: ignore[has-type]
-            page = list(found.values_list("pk", flat=True))
+            if self.query or ORDER_VAR in self.params:
+                with at_most(PATIENCE):
+                    page = self.find_page(request)
+            else:
+                page = self.find_page(request)
+        except OperationalError as error:
+            self.queryset, self.page_num = self.nothing(request, error), 1
+            page = self.find_page(request)
         except (DataError, OverflowError, ValueError) as error:
             # A value in the address that the column's type does not hold.
             raise IncorrectLookupParameters(error) from error
-        rows = self.apply_select_related(self.root_queryset.filter(pk__in=page))
+        rows = self.apply_select_related(self.root_queryset.filter(page))
         self.result_list = rows.order_by(*self.get_ordering(request, rows))
         if not self.query and not self.get_filters_params():
             # All there are: the theme offers no way back from a search or a filter.
             self.full_result_count = self.result_count
+
+    def find_page(self, request: HttpRequest) -> Q:
+        super().get_results(request)
+        found: QuerySet[Any] = self.result_list
+        if not (by := self.model_admin.partitioned_by):
+            return Q(pk__in=list(found.values_list("pk", flat=True)))
+        page = list(found.values_list("pk", by))
+        return Q(pk__in=[key for key, _moment in page]) & self.in_partitions(by, [moment for _key, moment in page])
+
+    def in_partitions(self, by: str, moments: list[dt.datetime]) -> Q:
+        """Without it each row would be looked for in every partition. What is farther off than any calendar was read as
+        a moment that it is not."""
+        if not moments or min(moments).year <= dt.MINYEAR or max(moments).year >= dt.MAXYEAR:
+            return Q()
+        return Q((f"{by}__range", (min(moments), max(moments))))
 
 
 class Section(PageFirstChangeList):

@@ -10,6 +10,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import ShowFacets
 from django.contrib.admin.utils import flatten_fieldsets, quote, unquote
+from django.contrib.admin.views.main import SEARCH_VAR
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import DatabaseError, transaction
 from django.db.models import DecimalField, ForeignKey, JSONField, Model, Q, QuerySet
@@ -33,7 +34,7 @@ from adminlog.export import PERMISSION as EXPORT
 from adminlog.export import ExportPage, RowResource
 from adminlog.filters import DaysFilter
 from adminlog.forms import FiniteDecimalField, ParentSelect, ReasonedForm, RowForm, StorableJSON
-from adminlog.lists import MANY, BoundedPaginator, PageFirstChangeList, Section
+from adminlog.lists import MANY, SEARCHED, BoundedPaginator, PageFirstChangeList, Section
 from adminlog.models import AdminAction, AdminUser
 from adminlog.search import matching, words
 from smetabot.postgres.locks import BUSY, is_busy, set_patience
@@ -87,6 +88,8 @@ class BaseAdmin(ModelAdmin):
     # The columns of an export.
     resource_class: ClassVar[type[Resource]] = RowResource
 
+    # The column whose months are the table's partitions.
+    partitioned_by: ClassVar[str | None] = None
     # Whether a list says how many there are beyond where others stop counting.
     counts_many: ClassVar[bool] = False
 
@@ -250,7 +253,10 @@ class BaseAdmin(ModelAdmin):
         paginator = super().get_paginator(request, *args, **kwargs)
         filters = [each for each in self.get_list_filter(request) if isinstance(each, type)]
         of_days = any(issubclass(each, DaysFilter) and each.parameter_name in request.GET for each in filters)
-        if self.counts_many or of_days:
+        if request.GET.get(SEARCH_VAR):
+            # Who finds more looks for another word; to count each costs as much as to find it.
+            paginator.limit = SEARCHED
+        elif self.counts_many or of_days:
             # The first page has told how many there are.
             paginator.limit = MANY
         return paginator

@@ -7,13 +7,15 @@ from itertools import islice
 from operator import or_
 from typing import Any
 
-from django.db.models import CharField, IntegerField, Model, Q, TextField, Transform
+from django.db.models import CharField, IntegerField, Model, Q, QuerySet, TextField, Transform
 from django.utils.text import smart_split, unescape_string_literal
 
 from adminlog.telegram import chat_ids, meant_by
 
 # A word more only narrows a search that finds one row by then.
 MAX_WORDS = 10
+# So many parents are named one by one.
+MOST_PARENTS = 1_000
 YO = str.maketrans("ёЁ", "еЕ")
 NUMBER = re.compile("-?[0-9]{1,19}")
 # What people write around a word, and what they do not see that they copied.
@@ -76,5 +78,16 @@ def matching(model: type[Model], paths: Iterable[str], word: str, *, whole: bool
     for name, columns in along.items():
         parent: Any = model._meta.get_field(name).related_model
         found = parent._default_manager.filter(matching(parent, columns, word, whole=whole))
-        conditions.append(Q((f"{name}__in", found)))
+        conditions.append(among(name, found))
     return reduce(or_, conditions)
+
+
+def among(name: str, rows: QuerySet[Any], column: str = "pk") -> Q:
+    """Rows whose `name` is the `column` of these others.
+
+    A few are read at once: beside a sub-query PostgreSQL uses no index for any other condition of an OR. Where they are
+    many, so is what hangs on them, and the newest of it are soon found without an index.
+    """
+    values = rows.order_by().values_list(column, flat=True)
+    few = list(values[: MOST_PARENTS + 1])
+    return Q((f"{name}__in", values if len(few) > MOST_PARENTS else few))

@@ -61,4 +61,5 @@ def started_with(asked: dict[str, str]) -> str | None:
 
 def chat_ids(number: int) -> list[int]:
     """A channel's id begins with -100, but not everywhere that one copies it from."""
-    return [number, -abs(number), int(f"-100{abs(number)}")]
+    ids = [number, -abs(number), int(f"-100{abs(number)}")]
+    return [each for each in ids if abs(each) < 2**63]

@@ -11,6 +11,7 @@ from adminlog.columns import coloured, column, label, link
 from adminlog.formats import amount
 from adminlog.lists import ParentFilter
 from adminlog.pages import BaseAdmin
+from adminlog.search import among
 from core.acts import BlockClient, MoveChannel, Prolong, SwitchOff, UnblockClient
 from core.invites import state_of
 from core.models import Channel, Client, Invite, TeamMember
@@ -41,7 +42,7 @@ class ChannelAdmin(BaseAdmin):
     search_help_text = _("Title, @username, chat id, contractor, invite token")
 
     def found_by(self, word: str) -> Q:
-        return super().found_by(word) | Q(pk__in=Invite.objects.filter(token=word).values("channel"))
+        return super().found_by(word) | among("pk", Invite.objects.filter(token=word), "channel")
 
 
 @admin.register(Invite)

@@ -107,7 +107,12 @@ class Publication(models.Model):
             models.UniqueConstraint(fields=["channel", "message_id"], name="publications_channel_message_unique"),
             models.CheckConstraint(condition=Q(views__gte=0), name="publications_views_not_negative"),
         ]
-        indexes = [LongNameIndex(F("channel"), F("posted_at").desc(), name="idx_publications_channel_posted")]
+        indexes = [
+            LongNameIndex(F("channel"), F("posted_at").desc(), name="idx_publications_channel_posted"),
+            # The list of publications: a message's number, and those deleted.
+            models.Index(fields=["message_id"], name="publications_message"),
+            models.Index(fields=["id"], condition=Q(deleted=True), name="publications_deleted"),
+        ]
 
     def __str__(self) -> str:
         return named(self.file_name, gettext("Message %(id)s") % {"id": self.message_id})
@@ -149,7 +154,11 @@ class Invite(models.Model):
             models.CheckConstraint(condition=Q(used_count__gte=0), name="invites_used_count_not_negative"),
             models.CheckConstraint(condition=Q(max_uses__gt=0), name="invites_max_uses_positive"),
         ]
-        indexes = [models.Index(fields=["channel"], name="idx_invites_channel")]
+        indexes = [
+            models.Index(fields=["channel"], name="idx_invites_channel"),
+            # The list of invites.
+            models.Index(fields=["id"], condition=Q(editable=False), name="invites_not_editable"),
+        ]
 
     def __str__(self) -> str:
         return self.token
@@ -183,6 +192,8 @@ class Client(models.Model):
             # The search box. Hashes, because a name may be longer than a btree takes, and the bot would be refused.
             HashIndex(as_searched("username"), name="clients_username_searched"),
             HashIndex(as_searched("full_name"), name="clients_full_name_searched"),
+            # The list of clients.
+            models.Index(fields=["id"], condition=Q(blocked=True), name="clients_blocked"),
         ]
 
     def __str__(self) -> str:

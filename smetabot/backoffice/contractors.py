@@ -15,7 +15,7 @@ from adminlog.export import Cell, RowResource
 from adminlog.formats import amount, day
 from adminlog.lists import Section
 from adminlog.pages import BaseAdmin
-from adminlog.search import matching
+from adminlog.search import among, matching
 from billing.acts import Activate, Cancel, ChangePlan, Extend, GiveDays, QueueGift
 from billing.limits import effective_plan
 from billing.models import Gift, Subscription
@@ -27,7 +27,7 @@ from core.names import NAMES
 from referrals.acts import Attach
 from referrals.models import ReferralLink
 from smetabot.backoffice.acts import ChangeTelegramId, ErasePerson, ExportPerson
-from smetabot.backoffice.charts import contractor_charts
+from smetabot.backoffice.charts import contractor_charts, span_asked, span_choices
 from smetabot.backoffice.filters import GiftFilter, JoinedFilter, PaidPlanFilter, PlanFilter
 from smetabot.backoffice.header import PLAN_COLOURS, STANDING_COLOURS, Header
 from smetabot.backoffice.notes import notes_on
@@ -137,7 +137,8 @@ class ContractorAdmin(BaseAdmin):
         return {
             "section": sections,
             "header": Header(contractor, team=sections["team"].result_count if "team" in sections else 0, at=now),
-            "charts": contractor_charts(contractor.pk, at=now),
+            "charts": contractor_charts(contractor.pk, at=now, span=span_asked(request)),
+            "spans": span_choices(request, anchor="overview"),
             "timeline": Timeline(contractor.pk, request),
             "parts": [
                 ("overview", _("Overview"), None),
@@ -157,9 +158,9 @@ class ContractorAdmin(BaseAdmin):
         channels = Channel.objects.filter(matching(Channel, ["tg_chat_id", "title", "username"], word))
         return (
             super().found_by(word)
-            | Q(pk__in=channels.values("contractor"))
-            | Q(pk__in=Invite.objects.filter(token=word).values("channel__contractor"))
-            | Q(pk__in=ReferralLink.objects.filter(token=word).values("contractor"))
+            | among("pk", channels, "contractor")
+            | among("pk", Invite.objects.filter(token=word), "channel__contractor")
+            | among("pk", ReferralLink.objects.filter(token=word), "contractor")
         )
 
     def as_choice(self, obj: Any) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db import OperationalError
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -13,11 +14,13 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from adminlog.columns import list_of, page_of
-from adminlog.search import matching, named
+from adminlog.lists import PATIENCE
+from adminlog.search import among, matching, named
 from adminlog.telegram import id_in
 from core.models import Channel, Client, Contractor, Invite
 from core.names import NAMES
 from referrals.models import ReferralLink
+from smetabot.postgres.locks import at_most, is_too_long
 
 
 @require_safe
@@ -28,14 +31,16 @@ def find(request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     if not term:
         return redirect(list_of(Contractor))
-    # What looks like an id may yet be a @username: id123456.
-    for meant in dict.fromkeys([id_in(term) or term, term]):
-        for rows in likely(request, meant):
-            match list(rows.order_by()[:2]):
-                case [one]:
-                    return redirect(page_of(one))
-                case [_one, _another]:
-                    return redirect(searched(rows.model, meant))
+    try:
+        with at_most(PATIENCE):
+            found = address_of(request, term)
+    except OperationalError as error:
+        if not is_too_long(error):
+            raise
+        # Which says so, or finds it in as much time again.
+        found = searched(Contractor, term)
+    if found:
+        return redirect(found)
     messages.warning(
         request,
         _(
@@ -45,6 +50,18 @@ def find(request: HttpRequest) -> HttpResponse:
         ),
     )
     return redirect(searched(Contractor, term))
+
+
+def address_of(request: HttpRequest, term: str) -> str | None:
+    # What looks like an id may yet be a @username: id123456.
+    for meant in dict.fromkeys([id_in(term) or term, term]):
+        for rows in likely(request, meant):
+            match list(rows.order_by()[:2]):
+                case [one]:
+                    return page_of(one)
+                case [_one, _another]:
+                    return searched(rows.model, meant)
+    return None
 
 
 def likely(request: HttpRequest, term: str) -> Iterator[QuerySet[Any]]:
@@ -63,9 +80,9 @@ def exactly(name: str) -> Q:
     channels = Channel.objects.filter(matching(Channel, ["tg_chat_id", "username"], name, whole=True))
     return (
         matching(Contractor, ["id", "tg_user_id", "username"], name, whole=True)
-        | Q(pk__in=channels.values("contractor"))
-        | Q(pk__in=Invite.objects.filter(token=name).values("channel__contractor"))
-        | Q(pk__in=ReferralLink.objects.filter(token=name).values("contractor"))
+        | among("pk", channels, "contractor")
+        | among("pk", Invite.objects.filter(token=name), "channel__contractor")
+        | among("pk", ReferralLink.objects.filter(token=name), "contractor")
     )
 
 

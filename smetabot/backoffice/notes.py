@@ -18,7 +18,7 @@ from adminlog.forms import ParentSelect, RowForm
 from adminlog.lists import Section
 from adminlog.models import Note
 from adminlog.pages import BaseAdmin
-from adminlog.search import matching
+from adminlog.search import among, matching
 from billing.models import Gift
 from core.models import Contractor
 from core.names import NAMES
@@ -62,7 +62,7 @@ class NoteAdmin(BaseAdmin):
 
     def found_by(self, word: str) -> Q:
         contractors = matching(Contractor, NAMES, word)
-        return super().found_by(word) | Q(contractor_id__in=Contractor.objects.filter(contractors).values("pk"))
+        return super().found_by(word) | among("contractor_id", Contractor.objects.filter(contractors))
 
     @admin.display(description=_("contractor"))
     def contractor(self, note: Any) -> str:

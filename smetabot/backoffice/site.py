@@ -10,7 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.core.paginator import InvalidPage
 from django.db import OperationalError
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import path
@@ -20,15 +20,26 @@ from django.views.decorators.debug import sensitive_post_parameters
 from unfold.sites import UnfoldAdminSite
 
 from adminlog import second_factor
+from adminlog.lists import PATIENCE
 from adminlog.pages import BaseAdmin
 from adminlog.roles import member_of_staff
 from smetabot.backoffice import login, preferences
 from smetabot.backoffice.find import find
-from smetabot.postgres.locks import BUSY, is_busy
+from smetabot.postgres.locks import BUSY, at_most, is_busy, is_too_long
 
 
 class ParentChoices(AutocompleteJsonView):
     model_admin: BaseAdmin
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            with at_most(PATIENCE):
+                return super().get(request, *args, **kwargs)
+        except OperationalError as error:
+            if not is_too_long(error):
+                raise
+            # A longer word is on its way: one is asked at each letter.
+            return JsonResponse({"results": [], "pagination": {"more": False}})
 
     def process_request(self, request: HttpRequest) -> Any:
         found = super().process_request(request)  # type: ignore[misc]
