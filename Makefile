@@ -1,19 +1,23 @@
 PORT ?= 8000
+SIZE ?= s
 PYTHON := .venv/bin/python
 MANAGE := $(PYTHON) manage.py
 CHROMIUM := /usr/bin/chromium
 INSTALL := $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-input --use-pep517
 
-.PHONY: run test browser-test screenshots check messages format stop reset cron cron-off
+.PHONY: run test bench browser-test screenshots check messages format stop reset cron cron-off
 
 run: .venv/.running  ## the back office: database, hourly jobs, admin on http://127.0.0.1:$(PORT)/admin/
 	@$(MANAGE) migrate --verbosity 0
 	@$(MANAGE) first_start
-	@for job in expire_subscriptions advance_referrals apply_gifts aggregate_stats check_data verify_journal; do $(MANAGE) $$job || true; done
+	@for job in expire_subscriptions advance_referrals apply_gifts aggregate_stats roll_up_days check_data verify_journal maintain_partitions; do $(MANAGE) $$job || true; done
 	@$(MANAGE) runserver --noreload --skip-checks $(PORT)
 
 test: .venv/.developing
 	@DEBUG=1 $(PYTHON) -m pytest -n 2 --dist worksteal
+
+bench: .venv/.running  ## beside hand-written SQL and stock Django, on data of its own: SIZE=s|m|l, ONLY=gifts,lists; docs/benchmarks.md
+	@DEBUG=1 $(PYTHON) -m bench --size $(SIZE) $(if $(ONLY),--only $(ONLY))
 
 browser-test: .venv/.browsing $(CHROMIUM)  ## as staff work with it, in a browser and in both languages
 	@DEBUG=1 $(PYTHON) -m pytest browser -n 2 --dist worksteal
