@@ -80,7 +80,9 @@ def test_an_installed_line_runs_its_job_in_crons_empty_environment(python, cron,
         ("apply_gifts", "done"),
         ("aggregate_stats", "done"),
         ("check_data", "done"),
+        ("roll_up_days", "done"),
         ("verify_journal", "done"),
+        ("maintain_partitions", "done"),
     ]
 
 
