@@ -85,7 +85,8 @@ class ExportPage:
         except IncorrectLookupParameters:
             return HttpResponseRedirect(f"{list_of(self.model_admin.model)}?{ERROR_FLAG}=1")
         if getattr(changelist, "took_too_long", False):
-            # Not a file without rows.
+            # Not a file without rows. The list will say so itself.
+            list(messages.get_messages(self.request))
             return HttpResponseRedirect(f"{list_of(self.model_admin.model)}{changelist.get_query_string()}")
         return self.send(changelist, format) if format in FORMATS else self.show(changelist)
 

@@ -21,7 +21,7 @@ from unfold.views import ChangeList
 
 from adminlog.columns import list_of
 from adminlog.formats import amount
-from smetabot.postgres.locks import at_most, is_too_long
+from smetabot.postgres.locks import Deadline, at_most, is_too_long
 
 
 class AtLeast(int):
@@ -58,12 +58,13 @@ class BoundedPaginator(Paginator):
 # large table may lie before them.
 NEWEST = (F("pk") + 0).desc()
 
-# For the database, to find what was searched: each statement.
-PATIENCE = "3s"
+# Seconds for the database to find what was searched.
+PATIENCE = 3.0
 TOO_LONG = _(
-    "This takes the database too long. What is found at once: an id, an @username, a whole number; and a word of three"
-    " letters or more sooner than a shorter one. A filter helps, too."
+    "This takes the database too long. A longer word or a filter is sooner done; the box at the top finds a contractor"
+    " by an id or an @username at once."
 )
+TOO_LONG_TO_SORT = _("To sort so many rows by this column takes the database too long. Narrow them by a filter first.")
 
 
 class PageFirstChangeList(ChangeList):
@@ -76,11 +77,15 @@ class PageFirstChangeList(ChangeList):
 
     took_too_long = False
 
+    @cached_property
+    def deadline(self) -> Deadline:
+        return Deadline(PATIENCE)
+
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         if not self.query:
             return super().get_queryset(request, exclude_parameters)
         try:
-            with at_most(PATIENCE):
+            with at_most(self.deadline):
                 return super().get_queryset(request, exclude_parameters)
         except OperationalError as error:
             return self.nothing(request, error)
@@ -89,7 +94,7 @@ class PageFirstChangeList(ChangeList):
         if not is_too_long(error):
             raise error
         if not self.took_too_long:
-            messages.warning(request, TOO_LONG)
+            messages.warning(request, TOO_LONG if self.query else TOO_LONG_TO_SORT)
         self.took_too_long = True
         return self.root_queryset.none()
 
@@ -102,7 +107,7 @@ class PageFirstChangeList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         try:
             if self.query or ORDER_VAR in self.params:
-                with at_most(PATIENCE):
+                with at_most(self.deadline):
                     page = self.find_page(request)
             else:
                 page = self.find_page(request)

@@ -27,9 +27,9 @@ def profile_of(contractor: int) -> Any:
 
 
 def all_profiles() -> Iterator[Any]:
-    """Everybody's `Profile`, in no order and all of the same moment; in one transaction and little memory, also behind
-    a pooler."""
-    with transaction.atomic(), connection.cursor() as settings, connection.chunked_cursor() as cursor:
+    """Everybody's `Profile`, in no order and all of the same moment; in a transaction of its own and little memory,
+    also behind a pooler."""
+    with transaction.atomic(durable=True), connection.cursor() as settings, connection.chunked_cursor() as cursor:
         # All is read, so the plan that has its first rows soonest is not wanted; and the groups of some hundred
         # thousand channels have room.
         settings.execute("SET LOCAL cursor_tuple_fraction = 1; SET LOCAL work_mem = '64MB'")

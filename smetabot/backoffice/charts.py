@@ -19,7 +19,7 @@ from analytics import daily
 # Of the theme, and strong enough on white and on its dark ground.
 PRIMARY, RED, GREY = "var(--color-primary-500)", "var(--color-red-500)", "var(--color-base-400)"
 TICKS = "#6b7280"
-DAY = dt.timedelta(days=1)
+DAY, HOUR = dt.timedelta(days=1), dt.timedelta(hours=1)
 DAYS = 60
 # Longer ones are drawn by the week: a bar a day would be thinner than a line.
 SPANS = (DAYS, 365, 730)
@@ -197,7 +197,9 @@ def not_shown(figures: daily.Daily) -> list[str]:
 
 
 def lateness(figures: daily.Daily, *, at: dt.datetime) -> list[str]:
-    """Said when more than the last hour may be missing."""
+    """Said when the job stands still: it runs hourly."""
     if figures.counted_at is None:
         return [_("Nothing has been counted yet.")]
-    return [_("Counted up to %(time)s.") % {"time": time(figures.counted_at)}] if at - figures.counted_at > DAY else []
+    if at - figures.counted_at < 2 * HOUR:
+        return []
+    return [_("Counted up to %(time)s.") % {"time": time(figures.counted_at)}]

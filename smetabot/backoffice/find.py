@@ -20,7 +20,7 @@ from adminlog.telegram import id_in
 from core.models import Channel, Client, Contractor, Invite
 from core.names import NAMES
 from referrals.models import ReferralLink
-from smetabot.postgres.locks import at_most, is_too_long
+from smetabot.postgres.locks import Deadline, at_most, is_too_long
 
 
 @require_safe
@@ -32,7 +32,7 @@ def find(request: HttpRequest) -> HttpResponse:
     if not term:
         return redirect(list_of(Contractor))
     try:
-        with at_most(PATIENCE):
+        with at_most(Deadline(PATIENCE)):
             found = address_of(request, term)
     except OperationalError as error:
         if not is_too_long(error):
@@ -68,12 +68,17 @@ def likely(request: HttpRequest, term: str) -> Iterator[QuerySet[Any]]:
     """The likeliest first. Clients are many: they are looked for by whole names, once, and when no contractor is
     meant."""
     name = named(term)
-    clients = matching(Client, NAMES, name or term.strip("\"'"), whole=True)
-    as_listed = admin.site.get_model_admin(Contractor).get_search_results(request, Contractor.objects.all(), term)[0]
+    if name is not None:
+        yield Contractor.objects.filter(exactly(name))
+        yield called(name)
+    # It looks for parents at once, and must not before its turn: for a part of a word it may read all of them.
+    yield admin.site.get_model_admin(Contractor).get_search_results(request, Contractor.objects.all(), term)[0]
     if name is None:
-        yield from (as_listed, Client.objects.filter(clients))
-    else:
-        yield from (Contractor.objects.filter(exactly(name)), Client.objects.filter(clients), as_listed)
+        yield called(term.strip("\"'"))
+
+
+def called(name: str) -> QuerySet[Client]:
+    return Client.objects.filter(matching(Client, NAMES, name, whole=True))
 
 
 def exactly(name: str) -> Q:

@@ -20,12 +20,12 @@ from django.views.decorators.debug import sensitive_post_parameters
 from unfold.sites import UnfoldAdminSite
 
 from adminlog import second_factor
-from adminlog.lists import PATIENCE
+from adminlog.lists import PATIENCE, TOO_LONG
 from adminlog.pages import BaseAdmin
 from adminlog.roles import member_of_staff
 from smetabot.backoffice import login, preferences
 from smetabot.backoffice.find import find
-from smetabot.postgres.locks import BUSY, at_most, is_busy, is_too_long
+from smetabot.postgres.locks import BUSY, Deadline, at_most, is_busy, is_too_long
 
 
 class ParentChoices(AutocompleteJsonView):
@@ -33,13 +33,13 @@ class ParentChoices(AutocompleteJsonView):
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
-            with at_most(PATIENCE):
+            with at_most(Deadline(PATIENCE)):
                 return super().get(request, *args, **kwargs)
         except OperationalError as error:
             if not is_too_long(error):
                 raise
-            # A longer word is on its way: one is asked at each letter.
-            return JsonResponse({"results": [], "pagination": {"more": False}})
+            told = {"id": "", "text": str(TOO_LONG), "disabled": True}
+            return JsonResponse({"results": [told], "pagination": {"more": False}})
 
     def process_request(self, request: HttpRequest) -> Any:
         found = super().process_request(request)  # type: ignore[misc]

@@ -82,7 +82,7 @@ def test_a_job_says_in_one_line_what_it_did(manage, job):
     assert out.startswith(f"{job}: ")
 
 
-@every_job
+@one_job
 def test_a_run_is_recorded_with_its_counts_and_wall_clock(manage, job):
     out, _ = manage(job, "--json", "--now", "2020-01-01T00:00:00Z").communicate(timeout=60)
     run = JobRun.objects.get()
@@ -114,7 +114,7 @@ def test_a_result_that_cannot_be_printed_is_one_line(job, test_database_url):
     assert JobRun.objects.get().outcome == "done"
 
 
-@every_job
+@one_job
 def test_a_dry_run_is_not_recorded(manage, job):
     assert manage(job, "--dry-run").wait(timeout=60) == 0
     assert not JobRun.objects.exists()
@@ -126,7 +126,7 @@ def test_a_clock_without_a_zone_is_refused(refused, job):
 
 
 @pytest.mark.parametrize("now", ["2026-01-31", "yesterday", "", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59Z"])
-@every_job
+@one_job
 def test_a_clock_without_sense_is_refused(job, now):
     with pytest.raises(CommandError, match="is no time with a zone"):
         call_command(job, *ARGUMENTS.get(job, []), f"--now={now}")
@@ -161,7 +161,7 @@ def test_malformed_configuration_is_one_line(refused, job):
     assert refused(job, DEBUG="maybe") == "Configuration: DEBUG: 'maybe' is neither 1 nor 0.\n"
 
 
-@every_job
+@one_job
 def test_a_read_only_database_is_one_line_and_not_done(manage, job, test_database_url):
     url = f"{test_database_url}&options=-c%20default_transaction_read_only%3Don"
     out, err = (run := manage(job, "--json", DATABASE_URL=url)).communicate(timeout=60)
@@ -178,7 +178,7 @@ def test_a_clock_that_call_command_is_given_is_held_to_the_same_rule(job, settin
     assert refused.value.returncode == 2
 
 
-@every_job
+@one_job
 def test_a_run_that_breaks_off_is_recorded_as_failed(manage, job):
     # Whatever a job reads first is away; where its run is recorded is not.
     schemas = ["core", "billing", "analytics", "referrals"]
