@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from functools import partial, wraps
+from functools import cache, partial, wraps
 from operator import attrgetter
 from typing import Any, ClassVar
 
@@ -19,12 +19,14 @@ from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html_join
+from django.utils.html import escape, format_html_join
 from django.utils.http import urlencode
+from django.utils.safestring import mark_safe
+from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from import_export.resources import Resource
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import ModelAdmin, TabularInline, checkbox
+from unfold.decorators import display
 from unfold.views import ChangeList
 
 from adminlog import journal
@@ -64,6 +66,12 @@ def all_or_nothing(view: Callable[..., Any]) -> Callable[..., Any]:
         return HttpResponseRedirect(request.get_full_path())
 
     return wrapper
+
+
+@cache
+def _checkbox(language: str | None) -> str:
+    """In the list of a table, of the row ROW. A template makes it, which took a sixth of the time of a page."""
+    return checkbox.render(ACTION_CHECKBOX_NAME, "ROW")
 
 
 class BaseAdmin(ModelAdmin):
@@ -111,6 +119,10 @@ class BaseAdmin(ModelAdmin):
     warn_unsaved_form = True
     change_form_outer_before_template: str | None = "adminlog/operations.html"
     change_form_outer_after_template: str | None = "adminlog/sections.html"
+
+    @display(description=mark_safe(checkbox.render("action_toggle_all", 1)))
+    def action_checkbox(self, obj: Model) -> str:
+        return mark_safe(_checkbox(get_language()).replace('value="ROW"', f'value="{escape(obj.pk)}"'))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return "add" in self.allows and super().has_add_permission(request)

@@ -43,6 +43,8 @@ SOCKET = f".s.PGSQL.{PORT}"
 # Nothing of the caller's environment: PG* variables would change the server, and as root it would show our secrets to
 # the unprivileged account.
 ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+# PostgreSQL's own 128 MB are soon too few for a database as large as a customer's. Memory is taken as it is used.
+LEAST_BUFFERS, MOST_BUFFERS = 128, 1024
 
 
 class EmbeddedPostgresError(OperationalError):
@@ -79,6 +81,12 @@ def secret_key(base: Path) -> str:
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(os.fsencode(path)).hexdigest()[:8]
+
+
+def _buffers() -> int:
+    """An eighth of the machine's memory, in megabytes."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 20
+    return min(max(LEAST_BUFFERS, memory // 8), MOST_BUFFERS)
 
 
 def _make(folder: Path) -> None:
@@ -247,7 +255,8 @@ class Cluster:
             for stale in (self.data / "postmaster.pid", self.socket_dir / f"{SOCKET}.lock"):
                 stale.unlink(missing_ok=True)
             folder = str(self.socket_dir).replace('"', '""')
-            server = (binaries / "postgres", "-D", self.data, "-h", "", "-k", f'"{folder}"')
+            buffers = f"shared_buffers={_buffers()}MB"
+            server = (binaries / "postgres", "-D", self.data, "-h", "", "-k", f'"{folder}"', "-c", buffers)
             with open(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as log:
                 # Not pg_ctl, which pastes the paths into a shell command. The `&` makes the server nobody's child: it
                 # leaves no zombie in a long-lived Python.
