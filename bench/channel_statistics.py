@@ -8,7 +8,7 @@ from django.db.models import Count, Q, Sum
 
 from analytics.models import ChannelStats, ViewsDaily
 from bench.databases import Kept, digest, plain, silence, unhindered
-from bench.rounds import Timing, Way, race
+from bench.rounds import Timings, Way, race, sampled
 from bench.sizes import NOW, Size, short
 from bench.table import Line, faster, within
 from core.models import Channel
@@ -96,12 +96,11 @@ def row_by_row(channels: list[Channel]) -> None:
         )
 
 
-def measure(size: Size) -> dict[str, Timing]:
+def measure(size: Size) -> Timings:
     with unhindered() as desk, plain() as sql, plain() as bot:
         kept = Kept(desk, ["analytics.channel_stats"])
         desk.execute(f"CREATE TABLE bench.changed AS SELECT id, views FROM core.publications WHERE {CHANGED}")
-        # As far apart as SAMPLE channels can be: the first ones are no larger than others, but are older.
-        sample = list(Channel.objects.filter(pk__in=range(1, size.channels, max(size.channels // SAMPLE, 1))))
+        sample = list(Channel.objects.filter(pk__in=sampled(SAMPLE, size.channels)))
 
         def put_back() -> None:
             desk.execute("DELETE FROM analytics.views_daily WHERE collected_at >= %s", [NOW.date()])
@@ -150,7 +149,7 @@ def measure(size: Size) -> dict[str, Timing]:
             desk.execute("VACUUM (ANALYZE) core.publications, analytics.views_daily")
 
 
-def lines(sizes: list[Size], found: dict[str, dict[str, Timing]]) -> list[Line]:
+def lines(sizes: list[Size], found: dict[str, Timings]) -> list[Line]:
     table = []
     for size in sizes:
         timings = found[size.name]

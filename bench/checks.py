@@ -4,8 +4,8 @@ from typing import Any
 
 from django.core.management import call_command
 
-from bench.databases import plain, silence
-from bench.rounds import Timing, Way, race
+from bench.databases import BenchError, plain, silence
+from bench.rounds import Timings, Way, race
 from bench.sizes import NOW, Size
 from bench.table import Line, within
 from billing.checks import TEAM_SIZE
@@ -25,14 +25,14 @@ def by_hand(sql: Any) -> None:
     ids, sizes = zip(*plans, strict=True)
     found += sql.execute(TEAM_SIZE.sql, {"now": NOW, "plans": list(ids), "sizes": list(sizes)}).fetchall()
     if found:
-        raise AssertionError(found[:3])
+        raise BenchError(f"check_data by hand finds {found[:3]}")
 
 
-def measure(size: Size) -> dict[str, Timing]:
+def measure(size: Size) -> Timings:
     with plain() as sql:
         ways = {"command": Way(by_command), "SQL": Way(lambda: by_hand(sql))}
         return race("check_data", ways, rounds=size.rounds, warm=size.is_small)
 
 
-def lines(sizes: list[Size], found: dict[str, dict[str, Timing]]) -> list[Line]:
+def lines(sizes: list[Size], found: dict[str, Timings]) -> list[Line]:
     return [within("check_data", "the same SQL by hand", found[sizes[-1].name], "command", "SQL", 1.5, 2)]

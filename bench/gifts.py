@@ -7,7 +7,7 @@ from django.core.management import call_command
 from django.db import transaction
 
 from bench.databases import Kept, digest, plain, scalar, silence, unhindered
-from bench.rounds import Timing, Way, race
+from bench.rounds import Timings, Way, race
 from bench.sizes import NOW, Size
 from bench.table import Line, faster, within
 from billing.models import Gift, Subscription, SubscriptionHistory
@@ -127,7 +127,7 @@ def row_by_row() -> None:
             )
 
 
-def measure(size: Size) -> dict[str, Timing]:
+def measure(size: Size) -> Timings:
     with unhindered() as desk, plain() as sql:
         kept = Kept(desk, ["billing.subscriptions", "billing.gifts_queue"])
         newest = scalar(desk, "SELECT max(id) FROM billing.subscription_history")
@@ -160,7 +160,7 @@ def measure(size: Size) -> dict[str, Timing]:
             put_back()
 
 
-def lines(sizes: list[Size], found: dict[str, dict[str, Timing]]) -> list[Line]:
+def lines(sizes: list[Size], found: dict[str, Timings]) -> list[Line]:
     table = []
     for size in sizes:
         timings = found[size.name]

@@ -1,6 +1,7 @@
 """Pages of the admin, as a browser that is logged in gets them, beside stock Django's over the same tables.
 
-A page's own rendering is what is left of it when the time that its queries take is taken off.
+Each request has a connection of its own, as in production. A page's own rendering is what is left of it when the time
+that connecting and its queries take is taken off.
 """
 
 import time
@@ -10,15 +11,18 @@ from statistics import median
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection
+from django.template.response import TemplateResponse
 from django.test import Client
 from django.urls import clear_url_caches
 
+from adminlog.lists import BoundedPaginator
+from adminlog.pages import BaseAdmin
 from bench.databases import LOGIN, BenchError
 from bench.queries import Watch
-from bench.rounds import Timing, Way, race
+from bench.rounds import Timing, Timings, Way, race
 from bench.sizes import Size, short
 from bench.stock import its_templates
-from bench.table import Figure, Line, behind, faster
+from bench.table import Figure, Line, behind, faster, within
 
 ACROSS = False
 EVENTS = "analytics/event/"
@@ -30,37 +34,50 @@ class Page:
         self.browser = browser
         self.address = f"/{'stock' if stock else 'admin'}/{address}"
         self.stock, self.times = stock, times
+        self.whole: list[float] = []
         self.rendering: list[float] = []
-        self.ratios: list[float] = []
         self.queries = 0
 
-    def get(self) -> None:
+    def get(self) -> list[int]:
+        """The ids of the rows that it shows, in their order."""
         for _ in range(self.times):
+            connection.close()
             watch = Watch()
             began = time.perf_counter()
+            connection.ensure_connection()
+            connected = time.perf_counter()
             with connection.execute_wrapper(watch), its_templates() if self.stock else nullcontext():
                 answer = self.browser.get(self.address)
-            if answer.status_code != 200:
+            done = time.perf_counter()
+            if not isinstance(answer, TemplateResponse):
                 raise BenchError(f"{self.address} answers {answer.status_code}")
-            took = time.perf_counter() - began
-            self.rendering.append(took - watch.seconds)
-            self.ratios.append(took / (took - watch.seconds))
+            self.whole.append(done - began)
+            self.rendering.append(done - connected - watch.seconds)
             self.queries = watch.number
+        assert answer.context_data
+        return [row.pk for row in answer.context_data["cl"].result_list]
+
+    def timing(self, each: list[float]) -> Timing:
+        """Of its requests, without those of the round that warms up."""
+        return Timing(median(each[self.times :]))
 
 
 def pages(size: Size) -> dict[str, str]:
     return {
         "events, first page": EVENTS,
         "events, filtered": f"{EVENTS}?event_type__exact=client_leave",
+        "events, last page": f"{EVENTS}?p={min(size.events, BoundedPaginator.limit) // BaseAdmin.list_per_page}",
         "search of publications": "core/publication/?q=zeppelin",
         "search of contractors": f"core/contractor/?q=contractor{size.contractors * 4 // 5}",
     }
 
 
-def measure(size: Size) -> dict[str, Timing]:
+def measure(size: Size) -> Timings:
     urls, settings.ROOT_URLCONF = settings.ROOT_URLCONF, "bench.stock"
     clear_url_caches()
-    timings: dict[str, Timing] = {}
+    # A page in development first looks whether the server runs.
+    embedded = connection.settings_dict.pop("EMBEDDED", None)
+    timings = Timings()
     browser = Client(headers={"host": "localhost"})
     browser.force_login(User.objects.get(username=LOGIN))
     try:
@@ -68,47 +85,49 @@ def measure(size: Size) -> dict[str, Timing]:
             ours = Page(browser, address)
             # It may take seconds.
             stock = Page(browser, address, stock=True, times=1)
-            found = race(
-                name,
-                {
-                    "page": Way(ours.get, ours.times),
-                    "stock": Way(stock.get, stock.times),
-                },
-                rounds=size.rounds,
-            )
-            timings |= {f"{name}, {way}": timing for way, timing in found.items()}
-            timings[f"{name}, rendering"] = Timing(
-                median(ours.rendering[ours.times :]), tuple(ours.rendering), sample=False
-            )
-            # Of one request both: so nothing else that the machine does comes between them.
-            timings[f"{name}, over"] = Timing(median(ours.ratios[ours.times :]), (), sample=False)
-            for way, page in (("page", ours), ("stock", stock)):
-                timings[f"{name}, {way}, queries"] = Timing(page.queries, (), sample=False)
+            ways = {"page": Way(ours.get, ours.times), "stock": Way(stock.get, stock.times)}
+            race(name, ways, rounds=size.rounds)
+            timings[f"{name}, page"] = ours.timing(ours.whole)
+            timings[f"{name}, rendering"] = ours.timing(ours.rendering)
+            timings[f"{name}, stock"] = stock.timing(stock.whole)
+            timings.counts[f"{name}, queries"] = ours.queries
     finally:
+        if embedded:
+            connection.settings_dict["EMBEDDED"] = embedded
         settings.ROOT_URLCONF = urls
         clear_url_caches()
     with connection.cursor() as cursor:
         cursor.execute(TRIGRAMS)
-        timings["trigrams"] = Timing(cursor.fetchone()[0], (), sample=False)
+        timings.counts["trigrams"] = int(cursor.fetchone()[0])
     return timings
 
 
-def lines(sizes: list[Size], found: dict[str, dict[str, Timing]]) -> list[Line | Figure]:
+def lines(sizes: list[Size], found: dict[str, Timings]) -> list[Line | Figure]:
     size, timings = sizes[-1], found[sizes[-1].name]
     table: list[Line | Figure] = []
     for name in pages(size):
-        of = f"{name}, "
-        if name.startswith("events"):
-            job = f"admin, {short(size.events)} {name}"
-            over, queries = timings[f"{of}over"].seconds, timings[f"{of}page, queries"].seconds
-            told = behind(timings, "page", "rendering", of=of)
-            table += [
-                Line(job, "the page's own rendering", over, 1.3, 1.3, behind=told),
-                faster(job, "stock Django", timings, "page", "stock", 15, 15, of=of, since="m"),
-                Line(job, "queries", queries, 6, 6, unit=""),
-            ]
+        of, job = f"{name}, ", f"admin, {name}"
+        if not name.startswith("events"):
+            table.append(faster(job, "stock Django", timings, "page", "stock", 5, 5, of=of, since="m"))
+            continue
+        job = f"admin, {short(size.events)} {name}"
+        if name == "events, last page":
+            told = f"{behind(timings, 'page', of=of)}, first {behind(timings, 'page', of='events, first page, ')}"
+            over = timings[f"{of}page"] / timings["events, first page, page"]
+            table.append(Line(job, "the first page", over, 2, 2, behind=told))
         else:
-            table.append(faster(f"admin, {name}", "stock Django", timings, "page", "stock", 5, 5, of=of, since="m"))
-    has = "has them" if timings["trigrams"].seconds else "has none"
-    table.append(Figure("trigrams, on which searches for a part of a name stand", f"this database {has}"))
-    return table
+            table += [
+                within(job, "the page's own rendering", timings, "page", "rendering", 1.3, 1.3, of=of),
+                faster(job, "stock Django", timings, "page", "stock", 15, 15, of=of, since="m"),
+            ]
+        table.append(Line(job, "queries", timings.counts[f"{of}queries"], 6, 6, unit=""))
+    searches = [name for name in pages(size) if name.startswith("search")]
+    has = "has them" if timings.counts["trigrams"] else "has none"
+    return [
+        *table,
+        Figure(
+            "queries of the " + " and of the ".join(searches),
+            " and ".join(str(timings.counts[f"{name}, queries"]) for name in searches),
+        ),
+        Figure("trigrams, on which searches for a part of a name stand", f"this database {has}"),
+    ]

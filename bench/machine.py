@@ -23,9 +23,12 @@ def describe() -> dict[str, str]:
         values = ", ".join(f"{name} {value}" for name, value in cursor.fetchall())
         cursor.execute("SHOW server_version")
         version = cursor.fetchone()[0]
+        cursor.execute("SELECT inet_server_addr() IS NOT DISTINCT FROM inet_client_addr()")
+        is_here = cursor.fetchone()[0]
+    beside = "for the server and the programs together" if is_here else "for the programs; the server is elsewhere"
     is_own = "the embedded one" if settings.DEVELOPMENT else "a server of its own"
     return {
-        "processor": f"{processor()}, {os.cpu_count()} cores, for the server and the programs together",
+        "processor": f"{processor()}, {os.cpu_count()} cores, {beside}",
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
         "PostgreSQL": f"{version}, {is_own}: {values}",
         "Python": f"{platform.python_version()}, Django {django.get_version()}, psycopg {psycopg.__version__}",

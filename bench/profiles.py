@@ -1,21 +1,21 @@
 """Profiles of one contractor, of a page and of all: our querysets, psycopg, and N+1 over Django's models."""
 
-import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import closing
 from typing import Any
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.models import Count, F, Q, Sum
 from django.utils import timezone
 
 from analytics.models import ProfileOverview
 from analytics.profiles import all_profiles, profile_of
-from bench.databases import plain
+from bench.databases import BenchError, plain
 from bench.memory import taken
 from bench.queries import counted
-from bench.rounds import Timing, Way, race
+from bench.rounds import Timings, Way, race, sampled
 from bench.sizes import Size, short
-from bench.table import Figure, Line, faster, within
+from bench.table import Figure, Line, constant, faster, within
 from billing.models import Gift, Plan, Subscription, UsageCounter
 from core.models import Channel, Client, Contractor, Invite, Publication
 
@@ -101,11 +101,6 @@ def naive(contractor: Contractor) -> dict[str, Any]:
     }
 
 
-def spread(size: Size, number: int) -> list[int]:
-    """Ids of contractors from all over the table."""
-    return [1 + place * 7919 % size.contractors for place in range(number)]
-
-
 def streamed(sql: Any) -> int:
     with sql.transaction():
         sql.execute("SET LOCAL cursor_tuple_fraction = 1; SET LOCAL work_mem = '64MB'")
@@ -117,16 +112,30 @@ def streamed(sql: Any) -> int:
     return rows
 
 
-def measure(size: Size) -> dict[str, Timing]:
-    ones, starts = spread(size, ONES), [start % (size.contractors - PAGE) for start in spread(size, PAGES)]
-    sample = list(Contractor.objects.filter(pk__in=spread(size, SAMPLE)))
-    with plain() as sql:
+def by_connection(other: Any, work: Callable[[], Any]) -> Any:
+    """Django's default one is this for the while."""
+    kept = connections[DEFAULT_DB_ALIAS]
+    connections[DEFAULT_DB_ALIAS] = other
+    try:
+        return work()
+    finally:
+        connections[DEFAULT_DB_ALIAS] = kept
+
+
+def measure(size: Size) -> Timings:
+    ones, starts = sampled(ONES, size.contractors), sampled(PAGES, size.contractors - PAGE)
+    sample = list(Contractor.objects.filter(pk__in=sampled(SAMPLE, size.contractors)))
+    with plain() as sql, closing(connection.copy()) as unprepared:
+        unprepared.settings_dict["OPTIONS"]["prepare_threshold"] = None
         found = race(
             f"profile of one, {short(size.contractors)}",
             {
                 "profile_of": Way(lambda: [profile_of(pk) for pk in ones], len(ones), read=as_rows),
                 "ORM": Way(
                     lambda: [ProfileOverview.objects.get(contractor=pk) for pk in ones], len(ones), read=as_rows
+                ),
+                "unprepared": Way(
+                    lambda: by_connection(unprepared, lambda: [profile_of(pk) for pk in ones]), len(ones), read=as_rows
                 ),
                 "psycopg": Way(lambda: [sql.execute(ONE, [pk]).fetchone() for pk in ones], len(ones)),
                 "naive": Way(
@@ -135,7 +144,7 @@ def measure(size: Size) -> dict[str, Timing]:
             },
             rounds=size.more_rounds,
         )
-        timings = {f"one, {name}": timing for name, timing in found.items()}
+        timings = Timings({f"one, {name}": timing for name, timing in found.items()})
         found = race(
             f"a page of {PAGE} profiles, {short(size.contractors)}",
             {
@@ -152,7 +161,9 @@ def measure(size: Size) -> dict[str, Timing]:
                     len(starts),
                 ),
                 "N+1": Way(
-                    lambda: [naive(each) for each in Contractor.objects.order_by("pk")[:PAGE]], sample=True, rounds=3
+                    lambda: [naive(each) for each in Contractor.objects.filter(pk__gt=starts[0]).order_by("pk")[:PAGE]],
+                    sample=True,
+                    rounds=3,
                 ),
             },
             rounds=size.more_rounds,
@@ -160,7 +171,7 @@ def measure(size: Size) -> dict[str, Timing]:
         timings |= {f"page, {name}": timing for name, timing in found.items()}
         # What both find is compared apart: kept in memory it would be no stream.
         if size.is_small and sorted(map(tuple, all_profiles())) != sorted(sql.execute(ALL).fetchall()):
-            raise AssertionError("all_profiles and the SQL by hand differ")
+            raise BenchError("all_profiles and the SQL by hand differ")
         found = race(
             f"all profiles, streamed, {short(size.contractors)}",
             {
@@ -171,32 +182,12 @@ def measure(size: Size) -> dict[str, Timing]:
             rounds=size.rounds,
         )
         timings |= {f"all, {name}": timing for name, timing in found.items()}
-    timings["memory"] = Timing(taken("profiles"), (), sample=False)
-    timings["queries"] = Timing(counted(lambda: profile_of(1)), (), sample=False)
-    timings["pooled"] = pooled(ones)
+    timings.counts["memory"] = taken("profiles")
+    timings.counts["queries"] = counted(lambda: profile_of(1))
     return timings
 
 
-def pooled(ones: list[int]) -> Timing:
-    """Without prepared statements, as behind a transaction pooler with POOLED=1."""
-    options = connection.settings_dict["OPTIONS"]
-    kept = options.get("prepare_threshold")
-    connection.close()
-    options["prepare_threshold"] = None
-    try:
-        each = []
-        for _ in range(3):
-            began = time.perf_counter()
-            for pk in ones:
-                profile_of(pk)
-            each.append((time.perf_counter() - began) / len(ones))
-        return Timing(min(each), tuple(each), sample=False)
-    finally:
-        options["prepare_threshold"] = kept
-        connection.close()
-
-
-def lines(sizes: list[Size], found: dict[str, dict[str, Timing]]) -> list[Line | Figure]:
+def lines(sizes: list[Size], found: dict[str, Timings]) -> list[Line | Figure]:
     table: list[Line | Figure] = []
     for size in sizes:
         timings = found[size.name]
@@ -212,19 +203,19 @@ def lines(sizes: list[Size], found: dict[str, dict[str, Timing]]) -> list[Line |
             faster(everybody, "N+1", timings, "all_profiles", "N+1", 200, 200, of="all, "),
         ]
     first, last = found[sizes[0].name], found[sizes[-1].name]
-    table.append(Line("profile of one", "queries", last["queries"].seconds, 1, 1, unit=""))
+    table.append(Line("profile of one", "queries", last.counts["queries"], 1, 1, unit=""))
     if len(sizes) > 1:
-        job, against = (
-            f"page of 100 profiles, {sizes[-1].contractors:,} contractors",
-            f"itself at {sizes[0].contractors:,}",
-        )
-        table.append(Line(job, against, last["page, queryset"] / first["page, queryset"], 2, 2.5))
-    pooled = last["pooled"] / last["one, psycopg"]
-    table += [
+        of, before = f"{sizes[-1].contractors:,} contractors", f"itself at {sizes[0].contractors:,}"
+        one_more, page_more = (last[name] / first[name] for name in ("one, profile_of", "page, queryset"))
+        table += [
+            Line(f"profile of one, {of}", before, one_more, 1.5, 1.5),
+            Line(f"page of 100 profiles, {of}", before, page_more, 2, 2.5),
+            # A tenth of the smaller size would be less than is held at once.
+            constant(f"all profiles, streamed, {of}", before, last.counts["memory"], first.counts["memory"]),
+        ]
+    pooled = last["one, unprepared"] / last["one, psycopg"]
+    return [
+        *table,
+        Figure("memory that all profiles, streamed, take", f"{last.counts['memory'] / 2**20:.1f} MiB"),
         Figure("profile of one with POOLED=1, that is without prepared statements, against psycopg", f"{pooled:.2g}×"),
-        Figure(
-            "memory that all profiles, streamed, take at " + " and ".join(f"{size.contractors:,}" for size in sizes),
-            " and ".join(f"{found[size.name]['memory'].seconds / 2**20:.1f} MiB" for size in sizes),
-        ),
     ]
-    return table

@@ -12,15 +12,16 @@ from django.db import transaction
 from analytics.models import ViewsDaily
 from bench.databases import digest, plain, silence, unhindered
 from bench.memory import taken
-from bench.rounds import Timing, Way, race
+from bench.rounds import Timings, Way, race
 from bench.sizes import NOW, Size, short
-from bench.table import Figure, Line, faster, within
+from bench.table import Line, constant, faster, within
 from core.models import Publication
 
 ACROSS = False
 SAMPLE = 300
 # It is put back for each round.
 MOST = 100_000
+ALL, TENTH = "views.csv", "tenth.csv"
 READ_AT = NOW - dt.timedelta(hours=1)
 DAY = READ_AT.date()
 FILE = """
@@ -113,10 +114,10 @@ def read_of(size: Size) -> int:
     return min(size.publications // 2, MOST)
 
 
-def measure(size: Size) -> dict[str, Timing]:
+def measure(size: Size) -> Timings:
     readings = read_of(size)
     with unhindered() as desk, plain() as sql, tempfile.TemporaryDirectory() as folder:
-        path, tenth = Path(folder, "views.csv"), Path(folder, "tenth.csv")
+        path, tenth = Path(folder, ALL), Path(folder, TENTH)
         write_file(desk, path, readings)
         write_file(desk, tenth, readings // 10)
         desk.execute("CREATE SCHEMA IF NOT EXISTS bench")
@@ -151,22 +152,19 @@ def measure(size: Size) -> dict[str, Timing]:
                 ],
                 warm=False,
             )
-            for name, file in (("a tenth", tenth), ("all", path)):
+            for file in (tenth, path):
                 put_back()
-                timings[f"memory, {name}"] = Timing(taken("import_views", str(file)), (), sample=False)
+                timings.counts[file.name] = taken("import_views", str(file))
             return timings
         finally:
             put_back()
 
 
-def lines(sizes: list[Size], found: dict[str, dict[str, Timing]]) -> list[Line | Figure]:
+def lines(sizes: list[Size], found: dict[str, Timings]) -> list[Line]:
     readings, timings = read_of(sizes[-1]), found[sizes[-1].name]
     job = f"import_views, {short(readings)} readings"
     return [
         within(job, "COPY and one merge", timings, "command", "SQL", 2, 2),
         faster(job, "row by row", timings, "command", "row by row", 20, 20),
-        Figure(
-            f"memory that import_views takes for {short(readings // 10)} and for {short(readings)}",
-            " and ".join(f"{timings[f'memory, {name}'].seconds / 2**20:.1f} MiB" for name in ("a tenth", "all")),
-        ),
+        constant(job, f"{short(readings // 10)} readings", timings.counts[ALL], timings.counts[TENTH]),
     ]

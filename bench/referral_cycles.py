@@ -6,7 +6,7 @@ from django.conf import settings
 from django.core.management import call_command
 
 from bench.databases import Kept, digest, plain, silence, unhindered
-from bench.rounds import Timing, Way, race
+from bench.rounds import Timings, Way, race
 from bench.sizes import NOW, Size
 from bench.table import Line, within
 
@@ -111,7 +111,7 @@ def by_hand(sql: Any) -> None:
                 sql.execute(step, params | {"referrers": due[start : start + SET]})
 
 
-def measure(size: Size) -> dict[str, Timing]:
+def measure(size: Size) -> Timings:
     with unhindered() as desk, plain() as sql:
         kept = Kept(desk, ["referrals.referrals", "referrals.referral_cycles", "billing.gifts_queue"])
 
@@ -140,5 +140,5 @@ def measure(size: Size) -> dict[str, Timing]:
             put_back()
 
 
-def lines(sizes: list[Size], found: dict[str, dict[str, Timing]]) -> list[Line]:
+def lines(sizes: list[Size], found: dict[str, Timings]) -> list[Line]:
     return [within("advance_referrals", "the same in SQL", found[sizes[-1].name], "command", "SQL", 1.5, 2)]

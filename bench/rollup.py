@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.management import call_command
 
 from bench.databases import Kept, digest, plain, silence, unhindered
-from bench.rounds import Timing, Way, race
+from bench.rounds import Timings, Way, race
 from bench.sizes import LAST, Size
 from bench.table import Line, within
 
@@ -98,7 +98,7 @@ def by_hand(sql: Any) -> None:
             sql.execute(step.format(day=DAY, near=NEAR, now=EVENING))
 
 
-def measure(size: Size) -> dict[str, Timing]:
+def measure(size: Size) -> Timings:
     open_days, settings.ROLLUP_OPEN_DAYS = settings.ROLLUP_OPEN_DAYS, 0
     with unhindered() as desk, plain() as sql:
         kept = Kept(desk, ["analytics.daily_totals"])
@@ -133,5 +133,5 @@ def measure(size: Size) -> dict[str, Timing]:
             settings.ROLLUP_OPEN_DAYS = open_days
 
 
-def lines(sizes: list[Size], found: dict[str, dict[str, Timing]]) -> list[Line]:
+def lines(sizes: list[Size], found: dict[str, Timings]) -> list[Line]:
     return [within("roll_up_days, a day", "the same in SQL", found[sizes[-1].name], "command", "SQL", 1.5, 2)]

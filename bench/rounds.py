@@ -1,4 +1,5 @@
 import gc
+import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,14 +26,26 @@ class Way:
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds a unit: the median, and each round's."""
+    """Seconds a unit."""
 
     seconds: float
-    each: tuple[float, ...]
-    sample: bool
+    sample: bool = False
 
     def __truediv__(self, other: "Timing") -> float:
         return self.seconds / other.seconds
+
+
+class Timings(dict[str, Timing]):
+    """By their names; beside them what is no time: numbers of queries, bytes."""
+
+    def __init__(self, timings: Mapping[str, Timing] | None = None) -> None:
+        super().__init__(timings or {})
+        self.counts: dict[str, int] = {}
+
+
+def sampled(number: int, of: int) -> list[int]:
+    """So many numbers from 1, always the same. Not in steps: those that have much stand a step apart, from 1 on."""
+    return random.Random(6).sample(range(1, of + 1), number)
 
 
 def race(
@@ -43,7 +56,7 @@ def race(
     before: Callable[[], Any] = lambda: None,
     state: Callable[[], Any] = lambda: None,
     warm: bool = True,
-) -> dict[str, Timing]:
+) -> Timings:
     """All ways in turn, each round in another order, and each from where `before` puts things. Ways that do all of the
     work must have found, or left, the same."""
     names = list(ways)
@@ -70,7 +83,7 @@ def race(
                     raise BenchError(
                         f"{title}: {name} and {first} differ: {results[name]!r:.600} and {results[first]!r:.600}"
                     )
-    timings = {name: Timing(median(each), tuple(each), ways[name].sample) for name, each in seconds.items()}
+    timings = Timings({name: Timing(median(each), ways[name].sample) for name, each in seconds.items()})
     told = ", ".join(f"{name} {readable(timing.seconds)}" for name, timing in timings.items())
     say(f"{title}: {told}; {time.perf_counter() - in_all:.0f} s in all")
     return timings

@@ -6,8 +6,12 @@ Exit 0 when all is within the limits, 1 when something is not, 2 when it could n
 import argparse
 import sys
 import time
+import warnings
 
+import django.db
+import psycopg
 from django.conf import settings
+from django.core.management import CommandError
 
 from bench import (
     channel_statistics,
@@ -23,7 +27,7 @@ from bench import (
     triggers,
 )
 from bench.databases import BenchError, alone, prepared, say
-from bench.rounds import Timing
+from bench.rounds import Timings
 from bench.sizes import SIZES, Size, up_to
 from bench.table import MISSED, Line
 
@@ -54,29 +58,36 @@ def main() -> int:
     asked = parser.parse_args()
     # It would keep a list of every query.
     settings.DEBUG = False
+    # Where the server is away: the error itself says enough.
+    warnings.filterwarnings("ignore", "Normally Django will use", RuntimeWarning)
     try:
         return bench(SIZES[asked.size], asked.only)
-    except BenchError as error:
-        print(error, file=sys.stderr)
+    except (BenchError, CommandError, django.db.Error, psycopg.Error) as error:
+        print(" ".join(str(error).split()), file=sys.stderr)
         return 2
 
 
 def bench(size: Size, only: list[str]) -> int:
     start = time.perf_counter()
     sizes = up_to(size)
-    found: dict[str, dict[str, dict[str, Timing]]] = {name: {} for name in only}
+    found: dict[str, dict[str, Timings]] = {name: {} for name in only}
     with alone():
         for each in sizes:
             wanted = [name for name in only if each is size or JOBS[name].ACROSS]
             if wanted:
                 with prepared(each):
-                    for name in wanted:
-                        found[name][each.name] = JOBS[name].measure(each)
+                    try:
+                        for name in wanted:
+                            found[name][each.name] = JOBS[name].measure(each)
+                    except KeyboardInterrupt as interrupt:
+                        # It may have come while rows were put back, as an error of psycopg's would.
+                        raise psycopg.errors.QueryCanceled("Interrupted: the next run fills it anew.") from interrupt
         said_of = machine.describe()
     lines = [line for name in only for line in JOBS[name].lines(sizes, found[name])]
     report.show(lines, size)
     if only == list(JOBS) and size.name != "xs":
         report.write(lines, size, said_of, minutes=(time.perf_counter() - start) / 60)
+        say(f"written to the section SIZE={size.name} of docs/benchmarks.md")
     say(f"{time.perf_counter() - start:.0f} s in all")
     missed = [line for line in lines if isinstance(line, Line) and line.verdict(size.name) == MISSED]
     # So few rows say nothing but that it runs.

@@ -10,6 +10,7 @@ from django.template import loader
 from django.template.utils import EngineHandler
 from django.urls import path
 
+from adminlog.pages import BaseAdmin
 from analytics.models import Event
 from core.models import Contractor, Publication
 from smetabot.urls import urlpatterns as ours
@@ -37,7 +38,7 @@ class ContractorAdmin(ModelAdmin):
 
 for model, page in ((Event, EventAdmin), (Publication, PublicationAdmin), (Contractor, ContractorAdmin)):
     # As many rows as ours shows.
-    site.register(model, type(page.__name__, (page,), {"list_per_page": 50}))
+    site.register(model, type(page.__name__, (page,), {"list_per_page": BaseAdmin.list_per_page}))
 
 urlpatterns = [path("stock/", site.urls), *ours]
 

@@ -16,7 +16,7 @@ class Line:
     aim: float
     limit: float
     least: bool = False
-    # The figures behind it.
+    # What it comes from.
     behind: str = ""
     # Below this size the aim says nothing: what is compared with is quick there, too.
     since: str = "s"
@@ -50,6 +50,12 @@ def behind(timings: dict[str, Timing], *names: str, of: str = "") -> str:
         f"{name} {readable(timings[of + name].seconds)}{' (sampled)' if timings[of + name].sample else ''}"
         for name in names
     )
+
+
+def constant(job: str, against: str, many: int, few: int) -> Line:
+    """How many times the memory for a few rows many take, in bytes. What is less than one MiB is one."""
+    told = f"{many / 2**20:.1f} MiB, {few / 2**20:.1f} MiB"
+    return Line(f"memory, {job}", against, max(many, 2**20) / max(few, 2**20), 1.5, 2, behind=told)
 
 
 def within(

@@ -5,7 +5,7 @@ from statistics import median
 from typing import Any
 
 from bench.databases import plain, unhindered
-from bench.rounds import Timing, readable
+from bench.rounds import Timing, Timings, readable
 from bench.sizes import Size
 from bench.table import Figure, Line
 
@@ -27,7 +27,7 @@ def publish(bot: Any, size: Size) -> None:
         bot.execute(PUBLISH, [1 + number % size.channels, 10**9 + number])
 
 
-def measure(size: Size) -> dict[str, Timing]:
+def measure(size: Size) -> Timings:
     with unhindered() as desk, plain() as bot:
         triggers = desk.execute(LOGGING).fetchall()
 
@@ -41,21 +41,21 @@ def measure(size: Size) -> dict[str, Timing]:
 
         try:
             seconds: dict[str, list[float]] = {"with": [], "without": []}
-            for _ in range(5):
-                for name, each in seconds.items():
+            for number in range(6):
+                for name in ("without", "with") if number % 2 else ("with", "without"):
                     put_back()
                     switch(name == "with")
                     began = time.perf_counter()
                     publish(bot, size)
-                    each.append((time.perf_counter() - began) / ROWS)
-            return {name: Timing(median(each), tuple(each), sample=False) for name, each in seconds.items()}
+                    seconds[name].append((time.perf_counter() - began) / ROWS)
+            return Timings({name: Timing(median(each)) for name, each in seconds.items()})
         finally:
             switch(True)
             put_back()
             desk.execute("VACUUM core.publications, analytics.dirty_channels")
 
 
-def lines(sizes: list[Size], found: dict[str, dict[str, Timing]]) -> list[Line | Figure]:
+def lines(sizes: list[Size], found: dict[str, Timings]) -> list[Line | Figure]:
     timings = found[sizes[-1].name]
     more = timings["with"].seconds - timings["without"].seconds
     return [
