@@ -6,7 +6,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
+from django.utils import timezone
 
+from adminlog.days import day_of
 from adminlog.factories import JobRunFactory
 from adminlog.models import JobRun
 from analytics import rollup
@@ -19,8 +21,8 @@ from core.models import Publication
 pytestmark = pytest.mark.django_db
 JOIN, LEAVE, FILE = Event.Type.CLIENT_JOIN, Event.Type.CLIENT_LEAVE, Event.Type.FILE_POSTED
 DAY = dt.timedelta(days=1)
-FIRST = dt.date(2026, 3, 30)
-LONG_AGO = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
+FIRST = dt.date(2025, 3, 30)
+LONG_AGO = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 
 
 def day(number: int) -> dt.date:
@@ -181,16 +183,39 @@ def test_closed_days_are_counted_again_when_asked_for_but_never_from_fewer_rows(
     events(LEAVE, channel=more, created_at=at(1))
     Event.objects.filter(channel=fewer, event_type=JOIN).earliest("pk").delete()
     Event.objects.filter(channel=gone).delete()
-    # Rows of another kind do not stand for those that went.
+    # Rows of another kind neither stand for those that went, nor stay out because of them.
     views_on(fewer.publications.get(), day0=5)
 
     assert roll_up_days(now=at(10), since=day(1)) == {"days": 10, "written": 1, "removed": 0, "kept": 1}
-    assert roll_up_days(now=at(10), since=day(-90)) == {"days": 11, "written": 1, "removed": 0, "kept": 3}
-    assert figures("joins", "leaves") == {
-        **{(more.pk, number): (2, 1) for number in (0, 1)},
-        **{(channel.pk, number): (2, 0) for channel in (fewer, gone) for number in (0, 1)},
+    assert roll_up_days(now=at(10), since=day(-90)) == {"days": 11, "written": 2, "removed": 0, "kept": 3}
+    assert figures("joins", "leaves", "views_gained") == {
+        **{(more.pk, number): (2, 1, 0) for number in (0, 1)},
+        **{(channel.pk, number): (2, 0, 0) for channel in (fewer, gone) for number in (0, 1)},
+        (fewer.pk, 0): (2, 0, 5),
     }
-    assert list(DailyTotals.objects.filter(joins=6).values_list("day", flat=True).order_by("day")) == [day(0), day(1)]
+    assert list(DailyTotals.objects.order_by("day").values_list("joins", "leaves", "views_gained")[:2]) == [
+        (6, 1, 5),
+        (6, 1, 0),
+    ]
+
+
+def test_the_totals_of_a_closed_day_keep_what_is_gone_and_gain_what_comes_late():
+    lost, late = PublicationFactory.create_batch(2, posted_at=LONG_AGO)
+    deleted = ChannelFactory()
+    events(JOIN, 2, channel=deleted, created_at=at(0))
+    events(JOIN, channel=None, created_at=at(0))
+    views_on(lost, day0=1000)
+    views_on(PublicationFactory(channel=deleted), day0=50)
+    roll_up_days(now=at(10))
+
+    lost.delete()
+    deleted.delete()
+    views_on(late, day0=7)
+    events(JOIN, channel=None, created_at=at(0))
+    for _ in range(2):
+        roll_up_days(now=at(10), since=day(0))
+        assert DailyTotals.objects.filter(day=day(0), views_gained=1057, view_rows=3, joins=4, event_rows=4).exists()
+    assert figures("views_gained") == {(lost.channel_id, 0): (1000,), (late.channel_id, 0): (7,)}
 
 
 def test_a_clock_put_back_reopens_nothing():
@@ -202,13 +227,24 @@ def test_a_clock_put_back_reopens_nothing():
     assert DailyTotals.objects.get(day=day(0)).rolled_up_at == at(10)
 
 
-def test_a_clock_that_was_ahead_once_closes_no_day_for_good():
-    roll_up_days(now=at(300))
-    events(JOIN, 2, created_at=at(0))
-    roll_up_days(now=at(300))
-    late = EventFactory(event_type=JOIN, created_at=at(1))
-    roll_up_days(now=at(2))
-    assert figures("joins")[late.channel_id, 1] == (1,)
+@pytest.mark.parametrize("next_run", [0, 5])
+def test_a_clock_that_was_ahead_once_closes_no_day_for_good(next_run):
+    now = timezone.now()
+    channel = ChannelFactory()
+    events(JOIN, channel=channel, created_at=now)
+    roll_up_days(now=now + 9 * DAY)
+    events(JOIN, channel=channel, created_at=now)
+    # Either while it is really open, or after a standstill.
+    for _ in range(2):
+        roll_up_days(now=now + next_run * DAY)
+        assert ChannelDaily.objects.get().joins == DailyTotals.objects.get(day=day_of(now)).joins == 2
+    assert DailyTotals.objects.get(day=day_of(now)).rolled_up_at == now + next_run * DAY
+
+
+def test_of_what_is_far_ahead_no_days_are_made(monkeypatch):
+    monkeypatch.setattr(rollup, "FURTHEST", DAY)
+    EventFactory(event_type=JOIN, created_at=timezone.now())
+    assert roll_up_days(now=dt.datetime(9998, 1, 1, tzinfo=dt.UTC))["days"] == 2
 
 
 def test_dates_out_of_all_reason_are_no_days():
