@@ -13,9 +13,12 @@ from pathlib import Path
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 
+from adminlog.days import day_of, days
+from analytics.models import DailyTotals
 from analytics.partitions import EVENTS
+from analytics.rollup import EARLIEST, closing_of
 from smetabot.postgres.locks import is_busy, set_patience
-from smetabot.postgres.partitions import PATIENCE, holding, lock, month_of, rows, run, shifted
+from smetabot.postgres.partitions import PATIENCE, QUICK, holding, lock, month_of, rows, run, shifted
 from smetabot.postgres.retry import retry_busy
 
 # Of anything but a month that is written all the time the first one is enough.
@@ -65,15 +68,30 @@ class Manifest:
         return Content(self.rows, self.checksum)
 
 
-def retire_months(*, now: dt.datetime, rehearsed: bool = False) -> Retired:
-    """Export and detach the months that ended EVENTS_RETENTION_MONTHS ago. `rehearsed`: in the caller's transaction,
-    and without a file."""
+def retire_months(*, now: dt.datetime, drop: bool = False, rehearsed: bool = False) -> Retired:
+    """Export and detach the months that ended EVENTS_RETENTION_MONTHS ago and are rolled up for good. `drop` those that
+    earlier runs detached. `rehearsed`: in the caller's transaction, and without a file."""
     retired = Retired()
-    if not settings.EVENTS_RETENTION_MONTHS:
-        return retired
+    if drop:
+        _drop_detached(retired)
+    if settings.EVENTS_RETENTION_MONTHS:
+        _retire_months(retired, now=now, rehearsed=rehearsed)
+    _free_detached(retired)
+    return retired
+
+
+def _retire_months(retired: Retired, *, now: dt.datetime, rehearsed: bool) -> None:
     try:
         for month in EVENTS.months():
             if shifted(month, settings.EVENTS_RETENTION_MONTHS) >= month_of(now):
+                break
+            if day := _open_day(month):
+                # What is archived is never counted any more. A day that is still open is nobody's fault.
+                if now >= closing_of(day):
+                    retired.problems.append(
+                        f"{EVENTS}: {day} is not counted for good, so {month:%B %Y} is not detached yet;"
+                        " run roll_up_days"
+                    )
                 break
             retired.months_detached += _retire(month, rehearsed=rehearsed)
     except (ArchiveError, OSError) as error:
@@ -82,10 +100,38 @@ def retire_months(*, now: dt.datetime, rehearsed: bool = False) -> Retired:
         if not is_busy(error):
             raise
         retired.problems.append(f"{EVENTS}: somebody holds a lock on it, so {month:%B %Y} is not detached yet")
-    return retired
 
 
-def drop_detached(retired: Retired) -> None:
+def _open_day(month: dt.date) -> dt.date | None:
+    """The first whose events roll_up_days may still have to count."""
+    [(first, last)] = rows(
+        f"SELECT min(created_at), max(created_at) FROM {EVENTS.sql()} WHERE {EVENTS.range_of(month)}"
+    )
+    if first is None:
+        return None
+    counted = dict(DailyTotals.objects.values_list("day", "rolled_up_at"))
+    for day in days(max(day_of(first), EARLIEST), day_of(last) + dt.timedelta(days=1)):
+        if day not in counted or counted[day] < closing_of(day):
+            return day
+    return None
+
+
+def _free_detached(retired: Retired) -> None:
+    """Those that a killed run left, too."""
+    for name in _detached():
+        try:
+            _free(f'"{EVENTS.schema}"."{name}"')
+        except DatabaseError as error:
+            if not is_busy(error):
+                raise
+            retired.problems.append(
+                f"{EVENTS.schema}.{name} is detached, but its foreign keys stay until the next run: somebody reads what"
+                " they refer to"
+            )
+            break
+
+
+def _drop_detached(retired: Retired) -> None:
     """Only what the archive still holds."""
     for name in _detached():
         table, stem = f'"{EVENTS.schema}"."{name}"', name.removesuffix("_detached")
@@ -144,8 +190,6 @@ def _retire(month: dt.date, *, rehearsed: bool) -> bool:
             break
     else:
         raise ArchiveError(f"the events of {month:%B %Y} change while they are exported")
-    for name in _detached():
-        _free(f'"{EVENTS.schema}"."{name}"')
     return outcome
 
 
@@ -244,7 +288,15 @@ def _detach(month: dt.date, stem: str, content: Content) -> bool | None:
     Not CONCURRENTLY, which PostgreSQL refuses while there is a default partition.
     """
     part = EVENTS.part(month)
-    with holding(EVENTS.referenced(), "SHARE ROW EXCLUSIVE", and_then=[(EVENTS.sql(), "ACCESS EXCLUSIVE")]):
+    with transaction.atomic():
+        EVENTS.take_turns()
+        if month not in EVENTS.months():
+            return False
+        # An autovacuum makes way, or whoever reads it for long is met before anybody is barred.
+        set_patience(PATIENCE)
+        lock(part, "ACCESS EXCLUSIVE")
+    whole, default = ((table, "ACCESS EXCLUSIVE") for table in (EVENTS.sql(), EVENTS.default))
+    with holding(EVENTS.referenced(), "SHARE ROW EXCLUSIVE", and_then=[whole], later=[default]):
         if month not in EVENTS.months():
             return False
         for each in (part, EVENTS.default):
@@ -269,7 +321,10 @@ def _free(table: str) -> None:
 
 @retry_busy
 def _drop_key(table: str, key: str, referenced: str) -> None:
-    with holding([referenced], "ACCESS EXCLUSIVE"):
+    with transaction.atomic():
+        # Whoever reads it waits meanwhile, and there is time.
+        set_patience(QUICK)
+        lock(referenced, "ACCESS EXCLUSIVE")
         run(f'ALTER TABLE {table} DROP CONSTRAINT IF EXISTS "{key}"')
 
 

@@ -7,7 +7,7 @@ from io import StringIO
 import pytest
 import tenacity
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import OperationalError, connection, transaction
 
 from adminlog.models import JobRun
 from analytics import archive
@@ -50,8 +50,12 @@ def months(settings, tmp_path, monkeypatch):
 
 @pytest.fixture
 def keep(settings):
-    """Whatever is older than February 2020 goes to the archive."""
+    """Whatever is older than March 2020 goes to the archive: it is counted."""
     settings.EVENTS_RETENTION_MONTHS = 3
+    run(
+        "INSERT INTO analytics.daily_totals (day, collected, rolled_up_at)"
+        " SELECT day, false, '2020-06-15' FROM generate_series(date '2020-01-01', '2020-03-02', '1 day') AS day"
+    )
 
 
 def maintain(*args):
@@ -219,6 +223,39 @@ def test_detached_months_are_dropped_on_demand_only_if_the_archive_holds_them(ke
     )
 
 
+def test_a_month_that_this_run_would_detach_is_not_dropped_by_it(keep):
+    event("2020-01-10T00:00:00Z")
+    for args in (["--dry-run"], []):
+        counts = maintain("--drop", *args)
+        assert (counts["months_detached"], counts["tables_dropped"]) == (1, 0)
+    assert maintain("--drop", "--dry-run")["tables_dropped"] == 1
+    assert maintain("--drop")["tables_dropped"] == 1
+
+
+def test_a_month_is_archived_only_when_its_days_are_closed(keep, settings):
+    event("2020-01-10T00:00:00Z")
+    run("UPDATE analytics.daily_totals SET rolled_up_at = '2020-01-12' WHERE day = '2020-01-10'")
+    with pytest.raises(CommandError, match="1 failed"):
+        maintain()
+    assert "2020-01-10 is not counted for good, so January 2020 is not detached yet" in JobRun.objects.get().error
+    assert places() == {"events_202001": 1}
+    settings.ROLLUP_OPEN_DAYS = 200
+    assert maintain()["months_detached"] == 0
+
+
+def test_who_reads_channels_delays_only_the_foreign_keys_of_what_is_detached(keep, colleague):
+    event("2020-01-10T00:00:00Z")
+    with colleague.cursor() as cursor:
+        cursor.execute("SELECT FROM core.channels")
+    with pytest.raises(CommandError, match="1 failed"):
+        maintain()
+    assert (job := JobRun.objects.get()).counts["months_detached"] == 1
+    assert job.error.startswith("analytics.events_202001_detached is detached, but its foreign keys stay until the")
+    colleague.rollback()
+    maintain()
+    assert partitions.constraints_of("analytics.events_202001_detached", "f") == []
+
+
 def test_an_archived_month_can_be_restored(keep):
     event("2020-01-10T00:00:00Z", details={"text": 'a "b", \\ c'})
     event("2020-01-11T00:00:00Z", channel=None)
@@ -241,6 +278,40 @@ def test_who_reads_for_long_is_named_and_the_next_run_does_it(colleague):
     assert places() == {"events_default": 1}
     colleague.rollback()
     assert maintain()["rows_moved"] == 1
+
+
+def test_who_reads_for_long_is_met_before_anybody_is_barred(colleague, monkeypatch):
+    with colleague.cursor() as cursor:
+        cursor.execute("SELECT FROM analytics.events")
+    asked = []
+    monkeypatch.setattr(partitions, "lock", lambda *args, lock=partitions.lock: (asked.append(args), lock(*args)))
+    with pytest.raises(OperationalError):
+        EVENTS.make_month(JANUARY)
+    assert set(asked) == {(EVENTS.default, "ACCESS EXCLUSIVE")}
+
+
+def test_readers_of_channels_and_clients_go_on_while_a_month_is_made_and_those_of_events_miss_no_row(colleague):
+    event("2020-01-10T00:00:00Z")
+    seen = []
+
+    def read():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM analytics.events")
+            seen.append(cursor.fetchone()[0])
+        connection.close()
+
+    reader = threading.Thread(target=read)
+    with transaction.atomic():
+        assert EVENTS.make_month(JANUARY) == 1
+        with colleague.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '50ms'")
+            cursor.execute("SELECT FROM core.channels, core.clients")
+        reader.start()
+        # It waits as soon as it plans: what partitions there are it learns when it goes on.
+        reader.join(0.2)
+        assert reader.is_alive()
+    reader.join()
+    assert seen == [1]
 
 
 def test_runs_at_once_take_turns_beside_a_writer_and_no_event_is_lost_or_doubled(keep, manage, settings):

@@ -24,13 +24,13 @@ class AddIndexBeside(NotInTransactionMixin, AddIndex):
         table = qualified(model._meta.db_table)
         schema = table.partition(".")[0]
         whole = f'{schema}."{self.index.name}"'
-        partitions = partitions_without(whole, table)
-        if partitions is None:
+        if partitions_without(whole, table) is None:
             build(schema_editor, whole, str(self.index.create_sql(model, schema_editor, concurrently=True)))
             return
         if is_valid(whole) is None:
             briefly(schema_editor, self._sql(model, schema_editor, f"ONLY {table}", self.index.name))
-        for name in partitions:
+        # Not before there is a whole, of which a month that is made meanwhile would have no part.
+        for name in partitions_without(whole, table) or ():
             # As PostgreSQL will call it in a partition that is made later.
             part = f"{name}_{'_'.join(self.index.fields)}_idx"
             statement = self._sql(model, schema_editor, f'{schema}."{name}"', part, concurrently=True)
@@ -66,7 +66,11 @@ class AddTrigramIndex(NotInTransactionMixin, DatabaseOnly):
 
     def database_forwards(self, app_label, schema_editor, from_state, to_state):
         self._ensure_not_in_transaction(schema_editor)
-        if not (trigrams := schema_of_trigrams()):
+        if schema_editor.collect_sql:
+            # For sqlmigrate, which is to change nothing.
+            schema_editor.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm", params=None)
+            trigrams: str | None = "public"
+        elif not (trigrams := schema_of_trigrams()):
             return
         model = to_state.apps.get_model(app_label, self.model_name)
         table = qualified(model._meta.db_table)

@@ -1,12 +1,49 @@
-"""The migration operation that makes a table one of monthly partitions, in place and while it is written."""
+"""Migration operations that change tables in place while they are written."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
 
 from django.contrib.postgres.operations import NotInTransactionMixin
 from django.db import ProgrammingError, connection
+from django.db.migrations.operations.base import Operation
 from django.utils import timezone
 
 from smetabot.postgres.migrations import DatabaseOnly, grants_on
 from smetabot.postgres.partitions import MonthlyTable, constraints_of, copy_keys, holding, rows, run
 from smetabot.postgres.retry import retry_busy
+
+
+class Holding(NotInTransactionMixin, DatabaseOnly):
+    """`Holding(["core.clients"], RunSQL(…))`
+
+    The operations in one transaction that has its locks on the tables at once or not at all: see `holding`. They must
+    leave the models' state alone. Needs `atomic = False` on the migration.
+    """
+
+    def __init__(self, tables: Sequence[str], *operations: Operation):
+        self.tables = tables
+        self.operations = operations
+
+    def database_forwards(self, app_label, schema_editor, from_state, to_state):
+        self._run("database_forwards", self.operations, app_label, schema_editor, from_state, to_state)
+
+    def database_backwards(self, app_label, schema_editor, from_state, to_state):
+        self._run("database_backwards", self.operations[::-1], app_label, schema_editor, from_state, to_state)
+
+    @retry_busy
+    def _run(self, way, operations, app_label, schema_editor, *states):
+        self._ensure_not_in_transaction(schema_editor)
+        # sqlmigrate only asks.
+        with nullcontext() if schema_editor.collect_sql else holding(self.tables, "SHARE ROW EXCLUSIVE"):
+            for operation in operations:
+                getattr(operation, way)(app_label, schema_editor, *states)
+
+    def describe(self):
+        return "; ".join(operation.describe() for operation in self.operations)
+
+    @property
+    def migration_name_fragment(self):
+        return "_".join(operation.migration_name_fragment for operation in self.operations)
 
 
 class PartitionByMonth(NotInTransactionMixin, DatabaseOnly):
@@ -78,7 +115,8 @@ def _index_for_key(table: MonthlyTable, key: list[str]) -> str | None:
 
 @retry_busy
 def _swap(table: MonthlyTable, key_index: str | None) -> None:
-    with holding(table.referenced(), "SHARE ROW EXCLUSIVE", and_then=[(table.sql(), "ACCESS EXCLUSIVE")]):
+    # Of the tables referred to, too, as a foreign key of the whole takes the place of the one that there is.
+    with holding([*table.referenced(), table.sql()], "ACCESS EXCLUSIVE"):
         _refuse_views(table)
         carried = _carried(table)
         identities = _identities(table)
@@ -112,10 +150,10 @@ def _swap(table: MonthlyTable, key_index: str | None) -> None:
 
 @retry_busy
 def unpartition(table: MonthlyTable, key: list[str]) -> None:
-    """Make it an ordinary table again, with all rows. Locks it out for as long as that takes."""
+    """Make it an ordinary table again, with all rows. Locks it and what it refers to for as long as that takes."""
     if not table.is_partitioned():
         return
-    with holding(table.referenced(), "SHARE ROW EXCLUSIVE", and_then=[(table.sql(), "ACCESS EXCLUSIVE")]):
+    with holding([*table.referenced(), table.sql()], "ACCESS EXCLUSIVE"):
         _refuse_views(table)
         carried, identities, columns = _carried(table), _identities(table), table.columns()
         names = rows(
@@ -183,12 +221,22 @@ def _carried(table: MonthlyTable) -> list[str]:
         *[table.sql()] * 2,
     )
     grants = [(grant,) for grant in grants_on(connection, table.sql())]
+    column_grants = rows(
+        """
+        SELECT format(
+            'GRANT %%s (%%I) ON %%s TO %%s', privilege_type, attname, %s::text,
+            CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END
+        ) || CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END
+        FROM pg_attribute, aclexplode(attacl) WHERE attrelid = %s::regclass AND NOT attisdropped
+        """,
+        *[table.sql()] * 2,
+    )
     triggers = rows(
         "SELECT pg_get_triggerdef(oid) FROM pg_trigger"
         " WHERE tgrelid = %s::regclass AND NOT tgisinternal ORDER BY tgname",
         table.sql(),
     )
-    return [statement for (statement,) in [*comment, *owner, *grants, *triggers]]
+    return [statement for (statement,) in [*comment, *owner, *grants, *column_grants, *triggers]]
 
 
 def _carry(statements: list[str], *, drop_triggers_of: str | None = None) -> None:

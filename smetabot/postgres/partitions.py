@@ -98,6 +98,10 @@ class MonthlyTable:
             )
         )
 
+    def owner(self) -> str:
+        [(name,)] = rows("SELECT relowner::regrole::text FROM pg_class WHERE oid = %s::regclass", self.sql())
+        return name
+
     def referenced(self) -> list[str]:
         found = rows(
             "SELECT DISTINCT confrelid::regclass::text FROM pg_constraint"
@@ -117,13 +121,18 @@ class MonthlyTable:
             self.take_turns()
         if month in self.months():
             return None
+        part, in_month, columns = self.part(month), self.range_of(month), self.columns()
+        later = [(self.default, "ACCESS EXCLUSIVE")]
+        if rows(f"SELECT FROM {self.default} WHERE {in_month} LIMIT 1"):
+            later.append((self.sql(), "ACCESS EXCLUSIVE"))
         # Writers wait from here on, readers only while the default partition is looked through at the end. The table
         # itself is among them: a row already on its way to the default partition would be refused there.
-        with holding([*self.referenced(), self.sql(), self.default], "SHARE ROW EXCLUSIVE"):
+        with holding([*self.referenced(), self.sql(), self.default], "SHARE ROW EXCLUSIVE", later=later):
             if month in self.months():
                 return None
-            part, in_month, columns = self.part(month), self.range_of(month), self.columns()
             run(f"CREATE TABLE {part} (LIKE {self.sql()} INCLUDING ALL EXCLUDING IDENTITY EXCLUDING INDEXES)")
+            # Else nobody but who made it could change the table any more.
+            run(f"ALTER TABLE {part} OWNER TO {self.owner()}")
             # So that it need not be looked through when it is attached.
             run(f'ALTER TABLE {part} ADD CONSTRAINT in_month CHECK ("{self.column}" IS NOT NULL AND {in_month})')
             moved = run(
@@ -132,6 +141,9 @@ class MonthlyTable:
             )
             # Each would else be made when it is attached, under a lock that keeps readers out.
             copy_keys(self.sql(), part, named=False)
+            if moved:
+                # Whoever began to read now would know only the partitions of before, and find the rows in none.
+                lock(self.sql(), "ACCESS EXCLUSIVE")
             lower, upper = bounds(month)
             run(f"ALTER TABLE {self.sql()} ATTACH PARTITION {part} FOR VALUES FROM ('{lower}') TO ('{upper}')")
             run(f"ALTER TABLE {part} DROP CONSTRAINT in_month")
@@ -165,12 +177,19 @@ def bounds(month: dt.date) -> tuple[str, str]:
 
 
 @contextmanager
-def holding(tables: Iterable[str], mode: str, *, and_then: Iterable[tuple[str, str]] = ()) -> Iterator[None]:
+def holding(
+    tables: Iterable[str],
+    mode: str,
+    *,
+    and_then: Iterable[tuple[str, str]] = (),
+    later: Iterable[tuple[str, str]] = (),
+) -> Iterator[None]:
     """A transaction that begins with locks on the tables, in this order: referenced ones first, as a deletion takes
-    them whose foreign keys cascade. `and_then` are tables with modes of their own."""
+    them whose foreign keys cascade. `and_then` are tables with modes of their own, `later` those that the transaction
+    takes itself: who stands in their way for long is to be met before anybody is barred."""
     wanted = [*((table, mode) for table in tables), *and_then]
     # One by one they can be waited for: who holds nothing gets into no deadlock, and an autovacuum makes way.
-    for table, its_mode in wanted:
+    for table, its_mode in [*later, *wanted]:
         with transaction.atomic():
             set_patience(PATIENCE)
             lock(table, its_mode)
@@ -178,7 +197,6 @@ def holding(tables: Iterable[str], mode: str, *, and_then: Iterable[tuple[str, s
         set_patience(QUICK)
         for table, its_mode in wanted:
             lock(table, its_mode)
-        set_patience(PATIENCE)
         yield
 
 
@@ -195,12 +213,17 @@ def constraints_of(table: str, types: str) -> list[tuple[str, str]]:
 
 
 def copy_keys(source: str, target: str, *, named: bool) -> None:
-    """Primary key, unique constraints, foreign keys and indexes. `named` takes them over as they were called before."""
+    """Primary key, unique constraints and indexes. `named` takes them over as they were called before, and foreign keys
+    with them.
+
+    Not those of a partition: one that comes with its own locks out the readers of the tables that it refers to, and
+    checking them when it is attached takes no longer.
+    """
 
     def name(of: str) -> str:
         return f'"{of.removesuffix("_default")}"' if named else ""
 
-    for constraint, definition in constraints_of(source, "puf"):
+    for constraint, definition in constraints_of(source, "puf" if named else "pu"):
         prefix = f"CONSTRAINT {name(constraint)} " if named else ""
         run(f"ALTER TABLE {target} ADD {prefix}{definition}")
     for index, unique, definition in rows(

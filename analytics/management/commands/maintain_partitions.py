@@ -4,7 +4,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from adminlog.jobs import JobCommand, Report
-from analytics.archive import drop_detached, retire_months
+from analytics.archive import retire_months
 from analytics.partitions import analyze, make_months
 
 
@@ -20,16 +20,14 @@ class Command(JobCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--drop", action="store_true", help="drop detached months that the archive still holds")
+        parser.add_argument("--drop", action="store_true", help="drop months detached before that the archive holds")
 
     def handle(self, *, dry_run: bool, **options: Any) -> None:
         super().handle(dry_run=dry_run, rehearsed=dry_run, **options)
 
     def run(self, *, now: dt.datetime, **options: Any) -> Report:
         kept = make_months(now=now)
-        retired = retire_months(now=now, rehearsed=options["rehearsed"])
-        if options["drop"]:
-            drop_detached(retired)
+        retired = retire_months(now=now, drop=options["drop"], rehearsed=options["rehearsed"])
         analyze()
         counts = {
             "months_made": kept.months_made,

@@ -4,8 +4,10 @@ import pytest
 from django.db import NotSupportedError, ProgrammingError, connection, models
 from django.db.migrations import operations as o
 
+from smetabot.postgres import indexes
 from smetabot.postgres.deletion import DB_CASCADE, DB_SET_NULL
 from smetabot.postgres.fields import TransactionNow
+from smetabot.postgres.indexes import AddIndexBeside, is_valid
 from smetabot.postgres.migrations import CreateView
 from smetabot.postgres.partitioning import PartitionByMonth
 from smetabot.postgres.partitions import MonthlyTable, rows, run, shifted
@@ -36,6 +38,7 @@ def project(scratch) -> Project:
         ),
     )
     run("GRANT SELECT ON engine_a.engine_events TO pg_monitor WITH GRANT OPTION")
+    run("GRANT UPDATE (kind) ON engine_a.engine_events TO pg_monitor")
     run(
         "CREATE TRIGGER engine_same BEFORE UPDATE ON engine_a.engine_events FOR EACH ROW"
         " EXECUTE FUNCTION suppress_redundant_updates_trigger()"
@@ -52,7 +55,10 @@ def contents():
 
 
 def grants():
-    return rows("SELECT relacl::text FROM pg_class WHERE oid = 'engine_a.engine_events'::regclass")
+    return rows(
+        "SELECT relacl::text, attacl::text FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid"
+        " WHERE attrelid = 'engine_a.engine_events'::regclass AND attname = 'kind'"
+    )
 
 
 def files(table):
@@ -186,6 +192,7 @@ LATER = {
     "alter_on_delete": o.AlterField("Event", "shop", foreign_key("Shop", DB_CASCADE, null=True)),
     "rename_field": o.RenameField("Event", "kind", "sort"),
     "add_index": o.AddIndex("Event", models.Index(fields=["kind"], name="engine_new")),
+    "add_index_beside": AddIndexBeside("Event", models.Index(fields=["kind"], name="engine_beside")),
     "remove_index": o.RemoveIndex("Event", "engine_shop_made"),
     "rename_index": o.RenameIndex("Event", new_name="engine_renamed", old_name="engine_shop_made"),
     "add_constraint": o.AddConstraint(
@@ -212,3 +219,40 @@ def test_later_migrations_change_it_and_all_its_partitions(project, name):
     project.undo()
     project.apply(LATER[name])
     assert EVENTS.make_month(JANUARY) == 3
+
+
+def test_an_index_whose_build_was_killed_in_a_partition_is_finished(project):
+    project.apply(PARTITION)
+    run("CREATE INDEX engine_beside ON ONLY engine_a.engine_events (kind)")
+    run("CREATE INDEX engine_events_default_kind_idx ON engine_a.engine_events_default (kind)")
+    left = "engine_a.engine_events_default_kind_idx"
+    run(f"UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{left}'::regclass")
+    project.apply(LATER["add_index_beside"])
+    assert (is_valid("engine_a.engine_beside"), is_valid(left)) == (True, True)
+
+
+def test_a_month_made_while_an_index_is_built_has_its_part_of_it(project, monkeypatch):
+    project.apply(PARTITION)
+
+    def made_meanwhile(index):
+        if (valid := is_valid(index)) is None:
+            EVENTS.make_month(JANUARY)
+        return valid
+
+    monkeypatch.setattr(indexes, "is_valid", made_meanwhile)
+    project.apply(LATER["add_index_beside"])
+    assert is_valid("engine_a.engine_beside")
+
+
+def test_a_month_belongs_to_who_owns_the_table_whoever_makes_it(project):
+    run("CREATE ROLE engine_owner")
+    try:
+        project.apply(PARTITION)
+        run("ALTER TABLE engine_a.engine_events OWNER TO engine_owner")
+        EVENTS.make_month(JANUARY)
+        assert rows(
+            "SELECT relowner::regrole::text FROM pg_class WHERE oid = 'engine_a.engine_events_202001'::regclass"
+        ) == [("engine_owner",)]
+    finally:
+        run("DROP OWNED BY engine_owner")
+        run("DROP ROLE engine_owner")
