@@ -17,7 +17,7 @@ from core.models import Publication
 
 class ViewsDailyInline(ReadOnlyInline):
     model = ViewsDaily
-    fields = ["collected_at", "views", "read_at"]
+    fields = ["collected_at", "views", "read_views", "read_at"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ViewsDaily]:
         return super().get_queryset(request).order_by("-collected_at")

@@ -1,34 +1,44 @@
 """Asks the userbot for the views of all publications, some requests side by side."""
 
 import datetime as dt
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from django.db import connection
+from django.db import Error, connection
 
 from analytics.readings import BATCH, Intake, Reading
 from analytics.userbot import MOST_MESSAGES, Refusal, Userbot, sorted_out
 
-PAGE = 10_000
-# In a row without an answer: then nobody is there. Of different contractors, since each has a session of their own
-# that may be dead; of channels more.
-MOST_CONTRACTORS, MOST_CHANNELS = 5, 25
+# Channels, and publications of these.
+SET, PAGE = 1000, 10_000
+# Channels in a row without an answer: then nobody is there. Each contractor has a session of their own that may be
+# dead, but chance brings so many of them together only when most of all are.
+MOST_CHANNELS = 25
 
-# In the order of the unique key. A blocked contractor is served no longer, and nobody looks at their figures.
+# In another order each time: the channels of a dead session lie together, and what ends at them would never come to
+# those behind them.
+CHANNELS = "SELECT array_agg(id ORDER BY random()) FROM core.channels"
+# A blocked contractor is served no longer, and nobody looks at their figures.
 PUBLICATIONS = """
-    SELECT publication.channel_id, channel.tg_chat_id, channel.contractor_id, publication.message_id
-    FROM core.publications AS publication
-    JOIN core.channels AS channel ON channel.id = publication.channel_id
+    SELECT wanted.place, channel.tg_chat_id, channel.contractor_id, publication.message_id
+    FROM unnest(%(channels)s::bigint[]) WITH ORDINALITY AS wanted (channel_id, place)
+    JOIN core.channels AS channel ON channel.id = wanted.channel_id
     JOIN core.contractors AS contractor ON contractor.id = channel.contractor_id
-    WHERE (publication.channel_id, publication.message_id) > (%(channel)s::bigint, %(message)s::bigint)
+    JOIN core.publications AS publication ON publication.channel_id = channel.id
+    WHERE (wanted.place, publication.message_id) > (%(place)s::bigint, %(message)s::bigint)
         AND NOT publication.deleted AND contractor.status <> 'blocked'
         AND coalesce(publication.posted_at >= %(now)s::timestamptz - make_interval(days => %(days)s::int), true)
-    ORDER BY publication.channel_id, publication.message_id
+    ORDER BY wanted.place, publication.message_id
     LIMIT %(page)s::int
 """
+# Of the session, since a run is many transactions.
+TAKE_THE_PLACE = "SELECT pg_try_advisory_lock(hashtextextended('collect_views', 0))"
+LEAVE_THE_PLACE = "SELECT pg_advisory_unlock(hashtextextended('collect_views', 0))"
 
 
 class Away(Exception):
@@ -41,21 +51,39 @@ class Question(NamedTuple):
     message_ids: list[int]
 
 
+@contextmanager
+def alone() -> Iterator[bool]:
+    """Whether no other collection is under way. Of all channels one may take longer than until the next is due."""
+    with connection.cursor() as cursor:
+        cursor.execute(TAKE_THE_PLACE)
+        is_alone = cursor.fetchone()[0]
+    try:
+        yield is_alone
+    finally:
+        if is_alone:
+            with suppress(Error), connection.cursor() as cursor:
+                cursor.execute(LEAVE_THE_PLACE)
+
+
 def questions(*, now: dt.datetime, posted_within: int | None) -> Iterator[Question]:
     """A page of publications at a time, so that no transaction is open while they are asked for."""
-    channel, message = 0, -(2**63)
-    while True:
-        with connection.cursor() as cursor:
-            after = {"channel": channel, "message": message, "page": PAGE}
-            cursor.execute(PUBLICATIONS, after | {"now": now, "days": posted_within})
-            rows = cursor.fetchall()
-        for (tg_chat_id, contractor), group in groupby(rows, key=lambda row: row[1:3]):
-            messages = [row[3] for row in group]
-            for start in range(0, len(messages), MOST_MESSAGES):
-                yield Question(contractor, tg_chat_id, messages[start : start + MOST_MESSAGES])
-        if len(rows) < PAGE:
-            return
-        channel, message = rows[-1][0], rows[-1][3]
+    with connection.cursor() as cursor:
+        cursor.execute(CHANNELS)
+        channels = cursor.fetchone()[0] or []
+    for first in range(0, len(channels), SET):
+        wanted = {"channels": channels[first : first + SET], "now": now, "days": posted_within, "page": PAGE}
+        place, message = 0, -(2**63)
+        while True:
+            with connection.cursor() as cursor:
+                cursor.execute(PUBLICATIONS, wanted | {"place": place, "message": message})
+                rows = cursor.fetchall()
+            for (tg_chat_id, contractor), group in groupby(rows, key=lambda row: row[1:3]):
+                messages = [row[3] for row in group]
+                for start in range(0, len(messages), MOST_MESSAGES):
+                    yield Question(contractor, tg_chat_id, messages[start : start + MOST_MESSAGES])
+            if len(rows) < PAGE:
+                break
+            place, message = rows[-1][0], rows[-1][3]
 
 
 @dataclass
@@ -69,12 +97,14 @@ class Collection:
     parallel: int
     # Days; else all are asked for.
     posted_within: int | None = None
+    # When it was `now`, as time.monotonic() tells it.
+    began: float = field(default_factory=time.monotonic)
     answered: int = 0
     # Channels of which no more is asked.
     dead: set[int] = field(default_factory=set)
     readings: list[Reading] = field(default_factory=list)
-    # Those of the dead that are the latest, all in a row.
-    row: list[tuple[int, str]] = field(default_factory=list)
+    # Those of the dead that are the latest, all in a row, and why.
+    row: dict[int, Refusal] = field(default_factory=dict)
 
     def run(self) -> None:
         pool = ThreadPoolExecutor(self.parallel)
@@ -85,41 +115,44 @@ class Collection:
         finally:
             self.userbot.stopped.set()
             pool.shutdown(cancel_futures=True)
-        self._take()
+            self._take()
 
     def _ask(self, pool: ThreadPoolExecutor) -> None:
-        waiting: dict[Future[dict[str, Any]], Question] = {}
+        waiting: dict[Future[tuple[dt.datetime, dict[str, Any]]], Question] = {}
         for question in questions(now=self.now, posted_within=self.posted_within):
             if question.channel_id in self.dead:
                 continue
-            waiting[pool.submit(self.userbot.views, **question._asdict())] = question
+            waiting[pool.submit(self._answer, question)] = question
             if len(waiting) >= 2 * self.parallel:
                 self._settle(waiting)
         while waiting:
             self._settle(waiting)
         self._tell_row()
 
-    def _settle(self, waiting: dict[Future[dict[str, Any]], Question]) -> None:
+    def _answer(self, question: Question) -> tuple[dt.datetime, dict[str, Any]]:
+        """And when it came, however long the run takes: on another day than it began, or after an import."""
+        views = self.userbot.views(**question._asdict())
+        return self.now + dt.timedelta(seconds=time.monotonic() - self.began), views
+
+    def _settle(self, waiting: dict[Future[tuple[dt.datetime, dict[str, Any]]], Question]) -> None:
         for future in wait(waiting, return_when=FIRST_COMPLETED).done:
             question = waiting.pop(future)
             try:
-                views = future.result()
+                read_at, views = future.result()
             except Refusal as refusal:
                 self._bury(question, refusal)
             else:
-                self._note(question, views)
+                self._note(question, read_at, views)
         if len(self.readings) >= BATCH:
             self._take()
 
-    def _note(self, question: Question, views: dict[str, Any]) -> None:
+    def _note(self, question: Question, read_at: dt.datetime, views: dict[str, Any]) -> None:
         self._tell_row()
         totals, wrong = sorted_out(views, asked=question.message_ids)
         for what in wrong:
             self.problem(f"channel {question.channel_id}: {what}")
         self.answered += len(question.message_ids)
-        self.readings += [
-            Reading(0, question.channel_id, message, total, self.now) for message, total in totals.items()
-        ]
+        self.readings += [Reading(0, question.channel_id, message, total, read_at) for message, total in totals.items()]
 
     def _bury(self, question: Question, refusal: Refusal) -> None:
         if question.channel_id in self.dead:
@@ -127,15 +160,16 @@ class Collection:
         self.dead.add(question.channel_id)
         if not refusal.away:
             self._tell_row()
-        self.row.append((question.contractor_id, f"channel {question.channel_id}: {refusal}"))
+        self.row[question.channel_id] = refusal
         if not refusal.away:
             self._tell_row()
-        elif len(self.row) >= MOST_CHANNELS or len({contractor for contractor, _ in self.row}) >= MOST_CONTRACTORS:
-            raise Away(f"{self.userbot.name} does not answer: {refusal}; the next run asks again")
+        elif len(self.row) >= MOST_CHANNELS:
+            asked = ", ".join(map(str, self.row))
+            raise Away(f"{self.userbot.name} does not answer: {refusal}; the next run asks again (channels {asked})")
 
     def _tell_row(self) -> None:
-        for _contractor, what in self.row:
-            self.problem(what)
+        for channel, refusal in self.row.items():
+            self.problem(f"channel {channel}: {refusal}")
         self.row.clear()
 
     def _take(self) -> None:

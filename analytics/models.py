@@ -19,7 +19,8 @@ class ViewsDaily(models.Model):
     )
     collected_at = models.DateField(_("collected at"))
     views = models.IntegerField(_("views"))
-    # When the reading was made that the row is from. Null where it is the total that aggregate_stats found.
+    # The day's last reading, kept when aggregate_stats writes another total. Null where there was none.
+    read_views = models.IntegerField(_("total read"), null=True)
     read_at = models.DateTimeField(_("read at"), null=True)
 
     class Meta:

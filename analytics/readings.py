@@ -21,7 +21,7 @@ from smetabot.postgres.locks import is_busy, set_patience
 # What views_daily.views holds.
 MOST_VIEWS = 2**31 - 1
 # Readings a transaction, so that the bot waits for a row for less than a second.
-BATCH = 10_000
+BATCH = 5_000
 
 STAGE = """
     CREATE TEMP TABLE staged_readings
@@ -56,8 +56,10 @@ TAKE_TURNS = "SELECT pg_advisory_xact_lock('analytics.channel_stats'::regclass::
 # A batch is a small part of large tables, which is more than the planner can know.
 LOOK_UP = "SET LOCAL enable_seqscan = off"
 
-# The time of a day's row that aggregate_stats wrote is unknown: it is neither earlier nor later than a reading of that
-# day. Within a batch a reading is held against those before it that are in, and not against suspect ones.
+# A total that aggregate_stats wrote over the day's last reading is of an unknown time: it is neither earlier nor later
+# than another reading of that day, so the day keeps the greater of both, and it is with the last reading that this one
+# is compared. Within a batch a reading is held against those before it that are in, and not against suspect ones. What
+# is suspect once stays so: the total that it is above may have grown since, by the same file.
 MERGE = """
     WITH held AS (
         SELECT publication.id
@@ -74,29 +76,36 @@ MERGE = """
         FROM sorted_readings JOIN held ON held.id = publication_id
         WHERE batch = %(batch)s::bigint
     ), compared AS (
-        SELECT reading.*, same.views AS same_views, same.read_at AS same_at,
-            earlier.views AS earlier_views, earlier.collected_at AS earlier_day, earlier.read_at AS earlier_at,
-            later.views AS later_views, later.collected_at AS later_day, later.read_at AS later_at,
-            coalesce(reading.views >= earlier.views, true) AND coalesce(reading.views <= later.views, true)
+        SELECT reading.*, same.read_views AS same_views, same.read_at AS same_at,
+            earlier.views AS earlier_views, earlier.collected_at AS earlier_day,
+            CASE WHEN earlier.views = earlier.read_views THEN earlier.read_at END AS earlier_at,
+            later.views AS later_views, later.collected_at AS later_day,
+            CASE WHEN later.views = later.read_views THEN later.read_at END AS later_at,
+            kept.against_views AS kept_views, kept.against_day AS kept_day, kept.against_at AS kept_at,
+            kept.id IS NULL
+                AND coalesce(reading.views >= earlier.views, true) AND coalesce(reading.views <= later.views, true)
                 AND coalesce(CASE
-                    WHEN same.read_at <= reading.read_at THEN reading.views >= same.views
-                    WHEN same.read_at > reading.read_at THEN reading.views <= same.views
+                    WHEN same.read_at <= reading.read_at THEN reading.views >= same.read_views
+                    WHEN same.read_at > reading.read_at THEN reading.views <= same.read_views
                 END, true) AS fits
         FROM reading
         LEFT JOIN LATERAL (
-            SELECT views, read_at FROM analytics.views_daily
+            SELECT read_views, read_at FROM analytics.views_daily
             WHERE publication_id = reading.publication_id AND collected_at = reading.day LIMIT 1
         ) AS same ON true
         LEFT JOIN LATERAL (
-            SELECT views, collected_at, read_at FROM analytics.views_daily
+            SELECT views, collected_at, read_views, read_at FROM analytics.views_daily
             WHERE publication_id = reading.publication_id AND collected_at < reading.day
             ORDER BY collected_at DESC LIMIT 1
         ) AS earlier ON true
         LEFT JOIN LATERAL (
-            SELECT views, collected_at, read_at FROM analytics.views_daily
+            SELECT views, collected_at, read_views, read_at FROM analytics.views_daily
             WHERE publication_id = reading.publication_id AND collected_at > reading.day
             ORDER BY collected_at LIMIT 1
         ) AS later ON true
+        LEFT JOIN analytics.suspect_readings AS kept
+            ON kept.publication_id = reading.publication_id
+            AND kept.read_at = reading.read_at AND kept.views = reading.views
     ), ordered AS (
         SELECT *, max(views) FILTER (WHERE fits) OVER so_far AS peak
         FROM compared
@@ -118,13 +127,13 @@ MERGE = """
         WHERE publication.id = top.publication_id AND publication.views < top.views
         RETURNING 1
     ), written AS (
-        INSERT INTO analytics.views_daily AS daily (publication_id, collected_at, views, read_at)
-        SELECT DISTINCT ON (publication_id, day) publication_id, day, views, read_at
+        INSERT INTO analytics.views_daily AS daily (publication_id, collected_at, views, read_views, read_at)
+        SELECT DISTINCT ON (publication_id, day) publication_id, day, views, views, read_at
         FROM judged WHERE taken
         ORDER BY publication_id, day, read_at DESC, views DESC
-        ON CONFLICT (publication_id, collected_at) DO UPDATE SET views = excluded.views, read_at = excluded.read_at
-        WHERE (daily.read_at IS NULL AND excluded.views >= daily.views)
-            OR (excluded.read_at, excluded.views) > (daily.read_at, daily.views)
+        ON CONFLICT (publication_id, collected_at) DO UPDATE
+        SET views = greatest(daily.views, excluded.views), read_views = excluded.views, read_at = excluded.read_at
+        WHERE daily.read_at IS NULL OR (excluded.read_at, excluded.views) > (daily.read_at, daily.read_views)
         RETURNING 1
     ), suspect AS (
         SELECT publication_id, tg_chat_id, message_id, judged.views, read_at,
@@ -137,7 +146,8 @@ MERGE = """
                     CASE WHEN same_at <= read_at THEN judged.views < same_views
                         WHEN same_at > read_at THEN judged.views > same_views END),
                 (3, earlier_views, earlier_day, earlier_at, judged.views < earlier_views),
-                (4, later_views, later_day, later_at, judged.views > later_views)
+                (4, later_views, later_day, later_at, judged.views > later_views),
+                (5, kept_views, kept_day, kept_at, kept_views IS NOT NULL)
             ) AS known (rank, views, day, at, contradicts)
             WHERE contradicts ORDER BY rank LIMIT 1
         ) AS against
@@ -283,6 +293,12 @@ class IntakeCommand(JobCommand[Report]):
     verdict: ClassVar[str]
 
     def handle(self, **options: Any) -> None:
+        if connection.settings_dict.get("POOLED"):
+            raise CommandError(
+                "This needs one connection from beginning to end, and not a pooler in transaction mode: give it a"
+                " DATABASE_URL that leads to PostgreSQL itself, and POOLED=0",
+                returncode=2,
+            )
         self.problems: list[str] = []
         self.number_of_problems = 0
         super().handle(lasting=not options["dry_run"], **options)

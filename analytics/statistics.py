@@ -80,7 +80,7 @@ WRITE_VIEWS = """
             ), 0)
         ORDER BY publication.id
         FOR KEY SHARE OF publication
-        ON CONFLICT (publication_id, collected_at) DO UPDATE SET views = excluded.views, read_at = NULL
+        ON CONFLICT (publication_id, collected_at) DO UPDATE SET views = excluded.views
         RETURNING publication_id
     ), waiting AS (
         INSERT INTO analytics.dirty_channels (channel_id)

@@ -2,14 +2,18 @@
 
 import json
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from threading import Event
+from socket import SHUT_RDWR
+from threading import Event, Timer
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import tenacity
 import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
 from adminlog.jobs import one_line
@@ -33,6 +37,33 @@ class Refusal(Exception):
     def __init__(self, why: str, *, again: bool = False, away: bool = False, after: float | None = None) -> None:
         super().__init__(why)
         self.again, self.away, self.after = again, away, after
+
+
+@contextmanager
+def cut_after(seconds: float, shut: Callable[[], object]) -> Iterator[None]:
+    """A socket's time-out begins anew with each byte that comes."""
+
+    def cut() -> None:
+        with suppress(OSError):
+            shut()
+
+    timer = Timer(seconds, cut)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+class Connection(HTTPConnection):
+    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]
+        sock = self.sock
+        with cut_after(self.timeout or 0, lambda: sock.shutdown(SHUT_RDWR)):
+            return super().getresponse()
+
+
+class SecureConnection(Connection, HTTPSConnection):
+    pass
 
 
 @dataclass
@@ -70,32 +101,40 @@ class Userbot:
         return tenacity.wait_exponential_jitter(multiplier=self.pause, max=20, jitter=self.pause)(state)
 
     @cached_property
-    def _pool(self) -> urllib3.PoolManager:
+    def _pool(self) -> urllib3.HTTPConnectionPool:
         parts = urlsplit(self.url)
         headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
         if parts.username is not None:
             login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
             headers |= urllib3.make_headers(basic_auth=login)
         timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=self.timeout)
-        return urllib3.PoolManager(maxsize=32, headers=headers, timeout=timeout, retries=False)
+        address = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], "", "", ""))
+        pool = urllib3.connection_from_url(address, maxsize=32, headers=headers, timeout=timeout, retries=False)
+        pool.ConnectionCls = SecureConnection if pool.scheme == "https" else Connection
+        return pool
 
     @cached_property
-    def _address(self) -> str:
-        parts = urlsplit(self.url)
-        path = f"{parts.path.rstrip('/')}/rooms/get_views"
-        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], path, "", ""))
+    def _path(self) -> str:
+        return f"{urlsplit(self.url).path.rstrip('/')}/rooms/get_views"
 
     def _ask(self, body: bytes) -> dict[str, Any]:
-        deadline = time.monotonic() + self.timeout
+        deadline, why = time.monotonic() + self.timeout, ""
         try:
-            response = self._pool.request("POST", self._address, body=body, redirect=False, preload_content=False)
+            response = self._pool.request("POST", self._path, body=body, redirect=False, preload_content=False)
             try:
-                content = self._content(response, deadline)
+                with cut_after(deadline - time.monotonic(), response.shutdown):
+                    content = response.read(MOST_BYTES + 1)
             finally:
                 # The connection is back in the pool if all was read; else it is of no use any more.
                 response.close()
         except HTTPError as error:
-            raise Refusal(one_line(error), again=True, away=True) from error
+            why = one_line(error)
+        if time.monotonic() > deadline:
+            why = f"its answer takes longer than {self.timeout:g} seconds"
+        if why:
+            raise Refusal(why, again=True, away=True)
+        if len(content) > MOST_BYTES:
+            raise Refusal(f"its answer is longer than {MOST_BYTES} bytes")
         if response.status != 200:
             raise Refusal(
                 f"it answered {response.status}",
@@ -104,16 +143,6 @@ class Userbot:
                 after=seconds(response.headers.get("Retry-After")),
             )
         return answered(content)
-
-    def _content(self, response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
-        content = bytearray()
-        while chunk := response.read1(1 << 16):
-            content += chunk
-            if len(content) > MOST_BYTES:
-                raise Refusal(f"its answer is longer than {MOST_BYTES} bytes")
-            if time.monotonic() > deadline:
-                raise Refusal(f"its answer takes longer than {self.timeout:g} seconds", again=True, away=True)
-        return bytes(content)
 
 
 def seconds(retry_after: str | None) -> float | None:

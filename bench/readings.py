@@ -59,9 +59,10 @@ MERGE = """
         UPDATE core.publications AS publication SET views = reading.views
         FROM reading WHERE publication.id = reading.id AND publication.views < reading.views
     )
-    INSERT INTO analytics.views_daily AS daily (publication_id, collected_at, views, read_at)
-    SELECT id, read_at::date, views, read_at FROM reading
-    ON CONFLICT (publication_id, collected_at) DO UPDATE SET views = excluded.views, read_at = excluded.read_at
+    INSERT INTO analytics.views_daily AS daily (publication_id, collected_at, views, read_views, read_at)
+    SELECT id, read_at::date, views, views, read_at FROM reading
+    ON CONFLICT (publication_id, collected_at) DO UPDATE
+    SET views = excluded.views, read_views = excluded.read_views, read_at = excluded.read_at
 """
 
 
@@ -106,7 +107,9 @@ def row_by_row(path: Path, most: int) -> None:
                 publication.views = max(publication.views, views)
                 publication.save()
                 ViewsDaily.objects.update_or_create(
-                    publication=publication, collected_at=read_at.date(), defaults={"views": views, "read_at": read_at}
+                    publication=publication,
+                    collected_at=read_at.date(),
+                    defaults={"views": views, "read_views": views, "read_at": read_at},
                 )
 
 

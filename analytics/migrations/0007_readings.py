@@ -5,12 +5,17 @@ import smetabot.postgres.fields
 
 
 class Migration(migrations.Migration):
-    """Totals are read from outside: a day's row says when, and what cannot be so is kept aside."""
+    """Totals are read from outside: a day's row keeps the last one, and what cannot be so is kept aside."""
 
     dependencies = [("analytics", "0006_channel_daily")]
 
     operations = [
         # Null, so that no table is rewritten, and the bot's own INSERT goes on.
+        migrations.AddField(
+            model_name="viewsdaily",
+            name="read_views",
+            field=models.IntegerField(null=True, verbose_name="total read"),
+        ),
         migrations.AddField(
             model_name="viewsdaily",
             name="read_at",

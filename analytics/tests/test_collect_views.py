@@ -2,17 +2,21 @@
 
 import io
 import json
+import socket
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 
 from adminlog.jobs import moment
 from adminlog.models import JobRun
-from analytics.collection import Collection
+from analytics.collection import LEAVE_THE_PLACE, TAKE_THE_PLACE, Collection
 from analytics.models import SuspectReading, ViewsDaily
 from analytics.readings import Intake
 from analytics.userbot import MOST_BYTES, Refusal, Userbot, sorted_out
@@ -114,7 +118,16 @@ def test_the_userbot_is_asked_for_a_hundred_messages_of_a_channel_at_a_time(serv
     assert server.questions == 2 * [{"contractor_id": channel.contractor_id, "channel_id": channel.tg_chat_id}]
     assert {headers["path"] for headers in server.headers} == {"/rooms/get_views"}
     assert (counts["readings"], Counter(totals())) == (101, {7: 101})
-    assert set(ViewsDaily.objects.values_list("views", "read_at")) == {(7, moment(NOW))}
+    assert set(ViewsDaily.objects.values_list("views", "read_views")) == {(7, 7)}
+
+
+def test_a_reading_is_of_the_time_when_its_answer_came(server, collected):
+    PublicationFactory()
+    # Of a run that has gone on for an hour.
+    collected(now=moment("2026-01-31T23:30:00Z"), began=time.monotonic() - 3600)
+    read = ViewsDaily.objects.get()
+    assert moment("2026-02-01T00:30:00Z") <= read.read_at < moment("2026-02-01T00:40:00Z")
+    assert str(read.collected_at) == "2026-02-01"
 
 
 def test_deleted_publications_and_blocked_contractors_are_not_asked_for(server, collected):
@@ -133,8 +146,10 @@ def test_only_what_was_posted_lately_can_be_asked_for(server, collected, days, a
     assert len(server.questions[0]["message_ids"]) == asked
 
 
-def test_all_publications_are_asked_for_page_by_page(server, collected, monkeypatch):
-    monkeypatch.setattr("analytics.collection.PAGE", 3)
+@pytest.mark.parametrize(("channels", "page"), [(1000, 3), (2, 1000)])
+def test_all_publications_are_asked_for_page_by_page(server, collected, monkeypatch, channels, page):
+    monkeypatch.setattr("analytics.collection.SET", channels)
+    monkeypatch.setattr("analytics.collection.PAGE", page)
     for channel in ChannelFactory.create_batch(3):
         PublicationFactory.create_batch(2, channel=channel)
     collected()
@@ -230,6 +245,37 @@ def test_an_answer_that_hangs_or_drips_is_not_waited_for(server, collected):
     assert totals() == [0, 7]
 
 
+@pytest.mark.parametrize(
+    "drip",
+    [
+        b"X: " + b"a" * 1000,
+        b"Transfer-Encoding: chunked\r\n\r\n" + b"0" * 1000,
+        b"Content-Length: 1000\r\n\r\n" + b" " * 1000,
+    ],
+)
+def test_no_answer_takes_longer_than_the_time_out_whatever_drips(drip):
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve():
+            caller, _ = listening.accept()
+            with caller, suppress(OSError):
+                caller.recv(65536)
+                caller.send(b"HTTP/1.1 200 OK\r\n")
+                for byte in drip:
+                    caller.send(bytes([byte]))
+                    time.sleep(0.01)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        userbot = Userbot(f"http://127.0.0.1:{listening.getsockname()[1]}", timeout=0.2)
+        userbot.stopped.set()
+        began = time.monotonic()
+        with pytest.raises(Refusal, match="takes longer than 0.2 seconds"):
+            userbot.views(contractor_id=1, channel_id=-1, message_ids=[1])
+        assert time.monotonic() - began < 2
+        thread.join()
+
+
 def test_an_answer_that_is_cut_off_is_tried_again(server, collected):
     PublicationFactory()
     server.answer = failing(1, 200, {"Content-Length": "100", "Connection": "close"}, b'{"ok": ')
@@ -244,6 +290,7 @@ def test_nobody_there_is_one_line_and_soon(collected):
     _, problems = collected(url="http://anna:secret@127.0.0.1:1/path")
     assert len(problems) == 1
     assert problems[0].startswith("the userbot at 127.0.0.1:1 does not answer: ")
+    assert problems[0].count("-100") == 25
     assert "secret" not in problems[0]
     assert time.monotonic() - began < 10
 
@@ -260,6 +307,34 @@ def test_what_was_read_before_it_went_away_is_kept(server, collected):
     server.answer = answer
     _, problems = collected()
     assert (len(problems), Counter(totals())[7]) == (1, 5)
+
+
+def test_whom_a_run_did_not_come_to_another_one_asks(server, collected):
+    for channel in ChannelFactory.create_batch(40):
+        PublicationFactory(channel=channel)
+    server.answer = lambda question: (503, {"Retry-After": "0"}, b"")
+    asked = []
+    for _ in range(2):
+        collected()
+        asked.append({question["channel_id"] for question in server.questions})
+        server.questions.clear()
+    assert asked[0] != asked[1]
+
+
+def test_what_was_read_before_a_fault_is_kept(server, collected, monkeypatch):
+    PublicationFactory.create_batch(2)
+    number = count()
+
+    def views(self, *, message_ids, **question):
+        if next(number):
+            time.sleep(0.1)
+            raise MemoryError
+        return {str(message): 7 for message in message_ids}
+
+    monkeypatch.setattr(Userbot, "views", views)
+    with pytest.raises(MemoryError):
+        collected()
+    assert sorted(totals()) == [0, 7]
 
 
 def test_channels_of_one_contractor_without_a_session_do_not_stop_the_others(server, collected):
@@ -301,7 +376,7 @@ def run(settings, url, *options):
         call_command("collect_views", "--json", f"--now={NOW}", *options, stdout=out, stderr=err)
     except CommandError as error:
         return error, out.getvalue(), err.getvalue()
-    return None, json.loads(out.getvalue()), err.getvalue()
+    return None, out.getvalue() and json.loads(out.getvalue()), err.getvalue()
 
 
 def test_the_command_tells_what_it_did(server, settings):
@@ -332,8 +407,26 @@ def test_a_total_below_an_earlier_one_is_kept_aside(server, settings):
     run(settings, server.url)
     server.answer = lambda question: ok({str(publication.message_id): 3})
     error, counts, err = run(settings, server.url, "--now=2026-01-31T13:00:00Z")
-    assert (error, counts["suspects"], "3 views at 2026-01-31T13:00:00+00:00 is suspect" in err) == (None, 1, True)
+    assert (error, counts["suspects"], " is suspect, below 7 of 2026-01-31T12:0" in err) == (None, 1, True)
     assert SuspectReading.objects.get().source == "userbot"
+
+
+def test_a_second_run_at_the_same_time_asks_nothing_and_leaves_no_record(server, settings, colleague):
+    PublicationFactory()
+    with colleague.cursor() as cursor:
+        cursor.execute(TAKE_THE_PLACE)
+        error, out, err = run(settings, server.url)
+        cursor.execute(LEAVE_THE_PLACE)
+    assert (error, out, err) == (None, "", "collect_views: another run is under way; this one asked nothing\n")
+    assert (server.questions, JobRun.objects.count()) == ([], 0)
+    assert run(settings, server.url)[1]["readings"] == 1
+
+
+def test_a_pooler_that_gives_each_transaction_another_connection_is_refused(settings, monkeypatch):
+    monkeypatch.setitem(connection.settings_dict, "POOLED", True)
+    error, out, _ = run(settings, "http://127.0.0.1:1")
+    assert (error.returncode, out) == (2, "")
+    assert "DATABASE_URL that leads to PostgreSQL itself" in str(error)
 
 
 def test_without_an_address_it_says_what_to_set(settings):

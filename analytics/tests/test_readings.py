@@ -14,7 +14,7 @@ from analytics import readings as module
 from analytics.factories import ViewsDailyFactory
 from analytics.models import SuspectReading, ViewsDaily
 from analytics.readings import Intake, Reading
-from analytics.statistics import snapshot_views
+from analytics.statistics import aggregate_stats, snapshot_views
 from core.factories import PublicationFactory
 from core.models import Publication
 
@@ -92,6 +92,7 @@ def test_a_reading_is_suspect_below_what_is_earlier_and_above_what_is_later(stor
             publication=publication,
             collected_at=TODAY + day * DAY,
             views=total_then,
+            read_views=hour and total_then,
             read_at=hour is not None and NOON + day * DAY + (hour - 12) * HOUR or None,
         )
     before = days_of(publication)
@@ -104,27 +105,31 @@ def test_a_reading_is_suspect_below_what_is_earlier_and_above_what_is_later(stor
         ]
 
 
-@pytest.mark.parametrize(("read", "row"), [(9, (TODAY, 10, None)), (11, (TODAY, 11, NOON)), (10, (TODAY, 10, NOON))])
-def test_of_a_reading_and_a_total_of_an_unknown_time_of_its_day_the_greater_counts(read, row):
+@pytest.mark.parametrize(("read", "day"), [(9, 10), (10, 10), (11, 11)])
+def test_of_a_reading_and_a_total_of_an_unknown_time_of_its_day_the_greater_counts(read, day):
     publication = PublicationFactory(views=10)
     ViewsDailyFactory(publication=publication, collected_at=TODAY, views=10)
     take(reading(publication, read))
-    assert days_of(publication) == [row]
+    assert (days_of(publication), ViewsDaily.objects.get().read_views) == ([(TODAY, day, NOON)], read)
 
 
-def test_a_snapshot_that_overwrites_a_reading_is_none():
+def test_the_bots_own_total_does_not_let_a_day_forget_its_last_reading():
     publication = PublicationFactory()
-    take(reading(publication, 5))
-    Publication.objects.update(views=8)
+    take(reading(publication, 100))
+    Publication.objects.update(views=105)
     snapshot_views(now=NOON + HOUR)
-    assert days_of(publication) == [(TODAY, 8, None)]
+    assert take(reading(publication, 110, NOON - HOUR))[1] == [(110, 100)]
+    assert (days_of(publication), total(publication)) == ([(TODAY, 105, NOON)], 105)
+    assert take(reading(publication, 103, NOON + 2 * HOUR))[1] == []
+    assert (days_of(publication), total(publication)) == ([(TODAY, 105, NOON + 2 * HOUR)], 105)
 
 
-def test_a_snapshot_leaves_a_reading_that_says_the_same():
+def test_a_suspect_reading_stays_suspect_when_what_it_was_above_has_grown():
     publication = PublicationFactory()
-    take(reading(publication, 5))
-    snapshot_views(now=NOON + HOUR)
-    assert days_of(publication) == [(TODAY, 5, NOON)]
+    take(reading(publication, 5, NOON + DAY))
+    read = reading(publication, 7), reading(publication, 9, NOON + DAY + HOUR)
+    assert take(*read)[1] == take(*read)[1] == [(7, 5)]
+    assert days_of(publication) == [(TODAY + DAY, 9, NOON + DAY + HOUR)]
 
 
 def test_within_a_batch_a_suspect_reading_is_no_measure_for_others():
@@ -168,6 +173,7 @@ def test_any_readings_leave_the_same_in_any_order_and_a_second_time_change_nothi
                 publication=each,
                 collected_at=TODAY + day * DAY,
                 views=views,
+                read_views=views if is_read else None,
                 read_at=NOON + day * DAY if is_read else None,
             )
             for day, views, is_read in stored
@@ -189,6 +195,52 @@ def test_any_readings_leave_the_same_in_any_order_and_a_second_time_change_nothi
     after = {day: views for day, views, _ in first[0]}
     assert all(after[day] >= views for day, views in before.items())
     assert all(views <= after[read_at.date()] for views, read_at in read if (read_at, views) not in first[1])
+
+
+@examples(max_examples=15, deadline=None, derandomize=True)
+@given(
+    steps=st.lists(
+        st.one_of(
+            st.tuples(st.just("read"), st.integers(0, 20), st.integers(0, 35)),
+            st.tuples(st.just("bot adds"), st.integers(1, 5), st.just(0)),
+            st.tuples(st.just("aggregate"), st.just(0), st.integers(0, 35)),
+        ),
+        min_size=4,
+        max_size=10,
+    )
+)
+def test_whatever_the_bot_and_aggregate_stats_do_between_them_readings_are_judged_by_what_is_known(steps):
+    publication = PublicationFactory()
+
+    def rows():
+        found = ViewsDaily.objects.filter(publication=publication).order_by("collected_at")
+        return {row.collected_at: (row.views, row.read_at, row.read_views) for row in found}
+
+    last = {}
+    for step, number, hour in steps:
+        at, before, known = NOON + hour * HOUR, total(publication), rows()
+        if step == "bot adds":
+            Publication.objects.filter(pk=publication.pk).update(views=before + number)
+        elif step == "aggregate":
+            aggregate_stats(now=at)
+        else:
+            earlier = [row[0] for day, row in known.items() if day < at.date()][-1:]
+            later = [row[0] for day, row in known.items() if day > at.date()][:1]
+            same_at, same = last.get(at.date(), (at, number))
+            among = [*earlier, number, *later]
+            fits = (
+                (same <= number if same_at <= at else number <= same)
+                and among == sorted(among)
+                and not SuspectReading.objects.filter(publication=publication, read_at=at, views=number).exists()
+            )
+            assert (take(reading(publication, number, at))[1] == []) is fits
+            if fits:
+                last[at.date()] = max((at, number), (same_at, same))
+                assert total(publication) == max(before, number)
+                assert rows()[at.date()][0] == max(known.get(at.date(), (0,))[0], last[at.date()][1])
+            else:
+                assert (total(publication), rows()) == (before, known)
+        assert {day: row[1:] for day, row in rows().items() if row[1]} == last
 
 
 def test_more_readings_than_a_batch_holds_are_all_taken(monkeypatch):

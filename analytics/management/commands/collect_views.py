@@ -4,8 +4,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management import CommandError, CommandParser
 
-from adminlog.jobs import Report, positive
-from analytics.collection import Collection
+from adminlog.jobs import Report, positive, require_migrated_database
+from analytics.collection import Collection, alone
 from analytics.readings import Intake, IntakeCommand
 from analytics.userbot import Userbot
 
@@ -30,7 +30,13 @@ class Command(IntakeCommand):
             raise CommandError(
                 "There is no userbot to ask: set USERBOT_URL, such as http://127.0.0.1:8080", returncode=2
             )
-        super().handle(**options)
+        require_migrated_database()
+        with alone() as is_alone:
+            if is_alone:
+                super().handle(**options)
+            else:
+                # No run of its own: recorded as a good one it would hide that the other hangs.
+                self.stderr.write("collect_views: another run is under way; this one asked nothing")
 
     def run(self, *, now: dt.datetime, **options: Any) -> Report:
         intake = Intake(
