@@ -51,7 +51,9 @@ TABLES = {
         id:bigint contractor_id:bigint plan_id:bigint days:integer=30 reason:text queued_at:timestamptz=now()
         applied_at:timestamptz? withdrawn_at:timestamptz?
     """,
-    "analytics.views_daily": "publication_id:bigint collected_at:date views:integer read_at:timestamptz?",
+    "analytics.views_daily": """
+        publication_id:bigint collected_at:date views:integer read_views:integer? read_at:timestamptz?
+    """,
     "analytics.suspect_readings": """
         id:bigint publication_id:bigint read_at:timestamptz views:integer against_views:integer against_day:date
         against_at:timestamptz? source:text noticed_at:timestamptz=now()
