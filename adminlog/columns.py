@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from django.contrib import admin
@@ -104,6 +105,12 @@ def yes_or_no(value: bool) -> str:
 
 
 def coloured(text: Words, colour: str | None = None) -> str:
+    return _coloured(str(text), colour)
+
+
+# A template makes it, and a page has many of few. By type: what is safe is not what has to be escaped.
+@lru_cache(maxsize=1000, typed=True)
+def _coloured(text: str, colour: str | None) -> str:
     return render_to_string("unfold/helpers/label.html", {"text": text, "type": colour})
 
 
