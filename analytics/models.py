@@ -185,12 +185,7 @@ class ProfileReferralProgress(models.Model):
         return gettext("Referral progress of contractor %(id)s") % {"id": self.contractor_id}
 
 
-class ChannelDaily(models.Model):
-    """Derived: what roll_up_days counted of a channel's day. A day without a row brought nothing."""
-
-    pk = models.CompositePrimaryKey("channel_id", "day")
-    channel = models.ForeignKey(Channel, DB_CASCADE, related_name="daily", db_index=False, verbose_name=_("channel"))
-    day = models.DateField(_("day"))
+class DailyFigures(models.Model):
     views_gained = models.BigIntegerField(_("views gained"), db_default=0)
     # Of those: what may have come on days before that were not collected.
     views_after_gap = models.BigIntegerField(_("views after a gap"), db_default=0)
@@ -200,6 +195,17 @@ class ChannelDaily(models.Model):
     # What the figures came from: they are never replaced by what fewer rows say.
     view_rows = models.IntegerField(_("rows of daily views"), db_default=0)
     event_rows = models.IntegerField(_("events"), db_default=0)
+
+    class Meta:
+        abstract = True
+
+
+class ChannelDaily(DailyFigures):
+    """Derived: what roll_up_days counted of a channel's day. A day without a row brought nothing."""
+
+    pk = models.CompositePrimaryKey("channel_id", "day")
+    channel = models.ForeignKey(Channel, DB_CASCADE, related_name="daily", db_index=False, verbose_name=_("channel"))
+    day = models.DateField(_("day"))
 
     class Meta:
         db_table = 'analytics"."channel_daily'
@@ -214,19 +220,12 @@ class ChannelDaily(models.Model):
         return gettext("Channel %(id)s on %(day)s") % {"id": self.channel_id, "day": date_format(self.day)}
 
 
-class DailyTotals(models.Model):
+class DailyTotals(DailyFigures):
     """Derived: a day that roll_up_days counted, and the figures of all channels on it. Channels deleted since then, and
     events without a channel, are in them."""
 
     day = models.DateField(_("day"), primary_key=True)
     collected = models.BooleanField(_("collected"), db_default=False)
-    views_gained = models.BigIntegerField(_("views gained"), db_default=0)
-    views_after_gap = models.BigIntegerField(_("views after a gap"), db_default=0)
-    files = models.IntegerField(_("files"), db_default=0)
-    joins = models.IntegerField(_("joins"), db_default=0)
-    leaves = models.IntegerField(_("leaves"), db_default=0)
-    view_rows = models.IntegerField(_("rows of daily views"), db_default=0)
-    event_rows = models.IntegerField(_("events"), db_default=0)
     rolled_up_at = models.DateTimeField(_("rolled up at"), db_default=TransactionNow())
 
     class Meta:
