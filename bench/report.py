@@ -27,7 +27,7 @@ leave. Of all profiles of more than 5,000 contractors only the number is: to kee
 
 Times are medians of 3 rounds or more, and of 2 or 3 rounds of what was sampled; of what there is much they are those of
 one: a gift, a channel, a profile, a reading. A page's are the medians of its requests. Each request has a connection of
-its own; the page's own rendering is what is left of it without the time that connecting and its queries take.
+its own; the page's own rendering, to which connecting belongs, is what is left of it without its queries.
 
 """
 COLUMNS = ("job", "against", "measured", "aim", "limit", "verdict", "from")
