@@ -1,8 +1,8 @@
 import factory
-from django.conf import settings
 from django.utils import timezone
 from factory.django import DjangoModelFactory
 
+from adminlog.days import day_of
 from analytics.models import ChannelDaily, ChannelStats, DailyTotals, Event, SuspectReading, ViewsDaily
 from core.factories import ChannelFactory, PublicationFactory
 
@@ -12,7 +12,7 @@ class ViewsDailyFactory(DjangoModelFactory[ViewsDaily]):
         model = ViewsDaily
 
     publication = factory.SubFactory(PublicationFactory, views=factory.SelfAttribute("..views"))
-    collected_at = factory.LazyFunction(lambda: timezone.now().astimezone(settings.DAY_ZONE).date())
+    collected_at = factory.LazyFunction(lambda: day_of(timezone.now()))
     views = 10
 
 
@@ -53,5 +53,5 @@ class SuspectReadingFactory(DjangoModelFactory[SuspectReading]):
     read_at = factory.LazyFunction(timezone.now)
     views = 10
     against_views = 20
-    against_day = factory.LazyAttribute(lambda reading: reading.read_at.astimezone(settings.DAY_ZONE).date())
+    against_day = factory.LazyAttribute(lambda reading: day_of(reading.read_at))
     source = "userbot"

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from django.conf import settings
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
+from adminlog.days import day_of
 from analytics.partitions import VIEWS_DAILY
 from smetabot.postgres.partitions import shifted
 from smetabot.postgres.retry import retry_transient
@@ -190,7 +190,7 @@ def _temporary(cursor: CursorWrapper, name: str, sql: str) -> Iterator[None]:
 
 def _snapshot(cursor: CursorWrapper, now: dt.datetime, **of: str) -> int:
     with _temporary(cursor, "changed_views", CHANGED_VIEWS.format(**OF_ALL | IN_ONE_PASS | of)):
-        cursor.execute(WRITE_VIEWS, {"day": now.astimezone(settings.DAY_ZONE).date()})
+        cursor.execute(WRITE_VIEWS, {"day": day_of(now)})
         return cursor.fetchone()[0]
 
 
