@@ -1,5 +1,6 @@
 import datetime as dt
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.contrib.auth.forms import UsernameField
@@ -19,8 +20,8 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from import_export.resources import Resource
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from adminlog import acts, sessions, staff, story
-from adminlog.columns import EMPTY, as_json, coloured, column, label, list_of, page_at, preformatted
+from adminlog import acts, alerts, sessions, staff, story
+from adminlog.columns import EMPTY, as_json, coloured, column, label, link, list_of, number, page_at, preformatted
 from adminlog.export import Cell
 from adminlog.filters import (
     ActFilter,
@@ -32,14 +33,16 @@ from adminlog.filters import (
     TimeFilter,
 )
 from adminlog.forms import ReasonedForm
+from adminlog.journal import Act, difference
 from adminlog.lists import Section
-from adminlog.models import AdminAction, AdminUser, JobRun
+from adminlog.models import AdminAction, AdminAlert, AdminUser, JobRun
 from adminlog.pages import BaseAdmin
 
 # Logins are made and mended together with their row among the staff, so they have no page beside it.
 admin.site.unregister([Group, User, StaticDevice, TOTPDevice])
 
 ROLE = label("role", owner="primary", manager="info")
+ALERT_STATE = label("state", open="danger", acknowledged="warning", resolved="success")
 RESET = _(
     "For whoever lost their password or phone: they get a new password, which is shown here once, set up a second"
     " factor anew, are no longer locked out, and all their sessions end. Be sure that it is they who ask."
@@ -247,6 +250,7 @@ class JobRunAdmin(BaseAdmin):
         "now",
         as_json("counts"),
         column("error", show=preformatted),
+        "alerts",
     ]
 
     @admin.display(description=_("outcome"))
@@ -261,3 +265,89 @@ class JobRunAdmin(BaseAdmin):
     @admin.display(description=_("result"))
     def result(self, run: JobRun) -> str:
         return run.first_problem or run.counted
+
+    @admin.display(description=_("alerts"))
+    def alerts(self, run: JobRun) -> str:
+        return of_command(AdminAlert, run.command, _("Alerts of this job"))
+
+
+def of_command(model: type[Model], command: str, title: Any) -> str:
+    url = f"{list_of(model)}?{urlencode({'command': command})}"
+    return format_html('<a href="{}" class="text-link">{}</a>', url, title)
+
+
+class AlertOperation(acts.Operation):
+    def done(self, verb: str, alert: AdminAlert, before: AdminAlert) -> acts.Done:
+        told = gettext("%(alert)s: %(before)s → %(after)s.")
+        states = {"before": before.get_state_display().lower(), "after": alert.get_state_display().lower()}
+        act = Act(f"alert.{verb}", alert, contractors=(), **difference(before, alert))
+        return acts.Done(act, told % {"alert": alert, **states})
+
+
+class Acknowledge(AlertOperation):
+    name = "acknowledge"
+    title = _("Acknowledge")
+    icon = "visibility"
+    permission = "adminlog.acknowledge_adminalert"
+    warning = _(
+        "It says that you see to it. Nobody is reminded of it any more; it closes when the job runs well again."
+    )
+
+    def is_offered(self, row: AdminAlert, *, by: AdminUser) -> bool:
+        return row.state == AdminAlert.State.OPEN
+
+    def do(self, row: AdminAlert, *, by: AdminUser, now: dt.datetime, **data: Any) -> acts.Done:
+        before, after = alerts.acknowledge(alert=row.pk)
+        return self.done("acknowledged", after, before)
+
+
+class Resolve(AlertOperation):
+    name = "resolve"
+    title = _("Resolve")
+    icon = "task_alt"
+    permission = "adminlog.resolve_adminalert"
+    warning = _("It closes by itself when the job runs well again. If the next run fails so, another alert opens.")
+
+    def is_offered(self, row: AdminAlert, *, by: AdminUser) -> bool:
+        return row.state in AdminAlert.UNRESOLVED
+
+    def do(self, row: AdminAlert, *, by: AdminUser, now: dt.datetime, **data: Any) -> acts.Done:
+        before, after = alerts.resolve(alert=row.pk, now=now)
+        return self.done("resolved", after, before)
+
+
+@admin.register(AdminAlert)
+class AdminAlertAdmin(BaseAdmin):
+    icon = "notifications"
+    operations = [Acknowledge(), Resolve()]
+    list_display = [
+        "__str__",
+        ALERT_STATE,
+        "command",
+        "kind",
+        "problem",
+        number("count"),
+        "first_seen_at",
+        "last_seen_at",
+    ]
+    list_filter = ["state", "kind", CommandFilter]
+    search_fields = ["command"]
+    search_help_text = _("Command")
+    list_select_related = ["run"]
+    fields = [
+        ("command", "kind"),
+        ALERT_STATE,
+        column("text", show=preformatted),
+        "count",
+        ("first_seen_at", "last_seen_at", "resolved_at"),
+        (link("run"), "runs"),
+        ("told_state", "told_at"),
+    ]
+
+    @admin.display(description=_("text"))
+    def problem(self, alert: AdminAlert) -> str:
+        return alert.text[:200]
+
+    @admin.display(description=_("job runs"))
+    def runs(self, alert: AdminAlert) -> str:
+        return of_command(JobRun, alert.command, _("All runs of this job"))

@@ -1,7 +1,7 @@
 import factory
 from factory.django import DjangoModelFactory
 
-from adminlog.models import ActionDetails, AdminAction, AdminUser, JobRun, Note
+from adminlog.models import ActionDetails, AdminAction, AdminAlert, AdminUser, JobRun, Note
 
 
 class AdminUserFactory(DjangoModelFactory[AdminUser]):
@@ -56,3 +56,16 @@ class JobRunFactory(DjangoModelFactory[JobRun]):
         model = JobRun
 
     command = "apply_gifts"
+
+
+class AdminAlertFactory(DjangoModelFactory[AdminAlert]):
+    """Open, of a run that failed."""
+
+    class Meta:
+        model = AdminAlert
+
+    fingerprint = factory.Sequence(lambda n: f"failed apply_gifts {n}")
+    command = "apply_gifts"
+    kind = AdminAlert.Kind.FAILED
+    text = "gift 5: it does not start"
+    run = factory.SubFactory(JobRunFactory)

@@ -13,6 +13,8 @@ from django.utils.translation import gettext_lazy
 from unfold.utils import display_for_value
 from unfold.widgets import INPUT_CLASSES, UnfoldAdminTextareaWidget
 
+from smetabot.postgres.fields import is_deep
+
 OVERTAKEN = "overtaken"
 
 
@@ -94,7 +96,7 @@ class FiniteDecimalField(forms.DecimalField):
 
 
 class StorableJSON(json.JSONDecoder):
-    """Of what Python reads as JSON, that which jsonb stores."""
+    """Of what Python reads as JSON, that which jsonb stores and a page can show."""
 
     def decode(self, text: str, *args: Any) -> Any:
         try:
@@ -104,6 +106,8 @@ class StorableJSON(json.JSONDecoder):
             raise json.JSONDecodeError("not JSON that jsonb stores", text, 0) from error
         if r"\u0000" in json.dumps(value).replace(r"\\", ""):
             raise json.JSONDecodeError("a NUL character", text, 0)
+        if is_deep(value):
+            raise json.JSONDecodeError("too deep", text, 0)
         return value
 
 

@@ -1,6 +1,7 @@
 import argparse
 import datetime as dt
 import json
+import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,8 +18,12 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from adminlog import alerts, logs
 from adminlog.models import JobRun
+from smetabot.postgres.outage import is_away
 from smetabot.postgres.retry import retry_transient
+
+logger = logging.getLogger(__name__)
 
 
 def moment(value: str | dt.datetime) -> dt.datetime:
@@ -105,6 +110,7 @@ class JobCommand(OneLineCommand, Generic[ReportT]):
         try:
             if not dry_run:
                 job_run = JobRun.objects.create(command=name, now=given)
+                logs.run_id.set(job_run.pk)
             with transaction.atomic() if dry_run else nullcontext():
                 report = self.run(now=given or timezone.now(), **options)
                 if dry_run:
@@ -114,6 +120,9 @@ class JobCommand(OneLineCommand, Generic[ReportT]):
             with suppress(Error):
                 self.finish(job_run, outcome=JobRun.Outcome.FAILED, error=f"{type(error).__name__}: {one_line(error)}")
             if isinstance(error, Error):
+                # It went away in the middle, and did not come back for as long as there were tries.
+                if is_away(error) and not connection.is_usable():
+                    raise CommandError(f"No database: {one_line(error)}; {name} broke off", returncode=2) from error
                 raise CommandError(f"{name} failed: {one_line(error)}") from error
             raise
         outcome = JobRun.Outcome.FAILED if report.problems else JobRun.Outcome.DONE
@@ -135,6 +144,11 @@ class JobCommand(OneLineCommand, Generic[ReportT]):
     def finish(self, job_run: JobRun | None, **fields: Any) -> None:
         if job_run:
             JobRun.objects.filter(pk=job_run.pk).update(finished_at=Now(), **fields)
+            logger.info("%s %s", job_run.command, fields["outcome"], extra=fields)
+            job_run.outcome, job_run.error = fields["outcome"], fields.get("error")
+            # What the run has to say itself matters more; watch_jobs makes up for it.
+            with suppress(Error), transaction.atomic():
+                alerts.follow(job_run, now=timezone.now())
 
     def print_report(self, report: ReportT, *, prefix: str, as_json: bool) -> None:
         for problem in report.problems:

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from adminlog.formats import amount, time
 from smetabot.postgres.deletion import DB_SET_NULL
-from smetabot.postgres.fields import AnyJSON, TransactionNow
+from smetabot.postgres.fields import AnyJSON, AnyJSONField, TransactionNow
 
 
 class AdminUser(models.Model):
@@ -194,6 +194,14 @@ COUNTED = {
     "channels_failed": pgettext_lazy("counted by a job", "channels without an answer"),
     "publications": pgettext_lazy("counted by a job", "publications"),
     "daily_views": pgettext_lazy("counted by a job", "daily views"),
+    "late": pgettext_lazy("counted by a job", "late"),
+    "killed": pgettext_lazy("counted by a job", "killed"),
+    "opened": pgettext_lazy("counted by a job", "alerts opened"),
+    "closed": pgettext_lazy("counted by a job", "alerts closed"),
+    "told": pgettext_lazy("counted by a job", "alerts told"),
+    "sessions": pgettext_lazy("counted by a job", "sessions"),
+    "attempts": pgettext_lazy("counted by a job", "failed logins"),
+    "runs": pgettext_lazy("counted by a job", "job runs"),
 }
 
 
@@ -209,7 +217,7 @@ class JobRun(models.Model):
     finished_at = models.DateTimeField(_("finished at"), null=True)
     now = models.DateTimeField(_("given --now"), null=True)
     outcome = models.CharField(_("outcome"), choices=Outcome, null=True)
-    counts = models.JSONField(_("counts"), null=True)
+    counts = AnyJSONField(_("counts"), null=True)
     error = models.TextField(_("error"), null=True)
 
     class Meta:
@@ -234,5 +242,83 @@ class JobRun(models.Model):
     @property
     def counted(self) -> str:
         words = gettext("%(what)s %(count)s")
-        counts = {name: n for name, n in (self.counts or {}).items() if isinstance(n, int)}
+        known = self.counts if isinstance(self.counts, dict) else {}
+        counts = {name: n for name, n in known.items() if isinstance(n, int)}
         return ", ".join(words % {"what": COUNTED.get(name, name), "count": amount(n)} for name, n in counts.items())
+
+
+class AdminAlertQuerySet(models.QuerySet["AdminAlert"]):
+    def unresolved(self) -> "AdminAlertQuerySet":
+        return self.filter(state__in=AdminAlert.UNRESOLVED)
+
+
+class AdminAlert(models.Model):
+    """Something that is wrong with the jobs, from when it was first seen until it was over; see adminlog.alerts."""
+
+    class Kind(models.TextChoices):
+        FAILED = "failed", _("Failed")
+        LATE = "late", _("Late")
+        KILLED = "killed", _("Killed or hanging")
+        UNTOLD = "untold", _("The chat was not told")
+
+    class State(models.TextChoices):
+        OPEN = "open", _("Open")
+        ACKNOWLEDGED = "acknowledged", _("Acknowledged")
+        RESOLVED = "resolved", _("Resolved")
+
+    UNRESOLVED = (State.OPEN, State.ACKNOWLEDGED)
+
+    fingerprint = models.CharField(_("fingerprint"))
+    command = models.CharField(_("command"))
+    kind = models.CharField(_("kind"), choices=Kind)
+    text = models.TextField(_("text"))
+    # The latest that it was seen of; of a late job the last one that came to an end.
+    run = models.ForeignKey(JobRun, DB_SET_NULL, related_name="alerts", null=True, verbose_name=_("job run"))
+    count = models.IntegerField(_("times seen"), db_default=1)
+    state = models.CharField(_("state"), choices=State, db_default=State.OPEN)
+    first_seen_at = models.DateTimeField(_("first seen"), db_default=TransactionNow())
+    last_seen_at = models.DateTimeField(_("last seen"), db_default=TransactionNow())
+    resolved_at = models.DateTimeField(_("resolved at"), null=True)
+    # What the chat knows.
+    told_state = models.CharField(_("told state"), choices=State, null=True)
+    told_at = models.DateTimeField(_("told at"), null=True)
+
+    objects = AdminAlertQuerySet.as_manager()
+
+    class Meta:
+        db_table = 'admin"."admin_alerts'
+        verbose_name = _("alert")
+        verbose_name_plural = _("alerts")
+        permissions = [
+            ("acknowledge_adminalert", "Can acknowledge alerts"),
+            ("resolve_adminalert", "Can resolve alerts"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(kind__in=["failed", "late", "killed", "untold"]), name="admin_alerts_kind_valid"
+            ),
+            models.CheckConstraint(
+                condition=Q(state="resolved", resolved_at__isnull=False)
+                | Q(state__in=["open", "acknowledged"], resolved_at__isnull=True),
+                name="admin_alerts_state_valid",
+            ),
+            models.CheckConstraint(
+                condition=Q(told_state__isnull=True, told_at__isnull=True)
+                | Q(told_state__in=["open", "resolved"], told_at__isnull=False),
+                name="admin_alerts_told_valid",
+            ),
+            models.CheckConstraint(condition=Q(count__gte=1), name="admin_alerts_count_positive"),
+            # What is seen again is counted in the row that there is.
+            models.UniqueConstraint(
+                fields=["fingerprint"],
+                condition=Q(state__in=["open", "acknowledged"]),
+                name="admin_alerts_one_unresolved",
+            ),
+        ]
+        indexes = [
+            # The filter by command, and the commands that it offers.
+            models.Index(fields=["command"], name="admin_alerts_command"),
+        ]
+
+    def __str__(self) -> str:
+        return gettext("Alert %(id)s") % {"id": self.pk}

@@ -53,6 +53,9 @@ LEAST = {
     "adminlog.change_adminuser": OWNER,
     "adminlog.reset_adminuser": OWNER,
     "adminlog.view_jobrun": SUPPORT,
+    "adminlog.view_adminalert": SUPPORT,
+    "adminlog.acknowledge_adminalert": SUPPORT,
+    "adminlog.resolve_adminalert": MANAGER,
 }
 ASCENDING = [SUPPORT, MANAGER, OWNER]
 

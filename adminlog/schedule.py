@@ -4,7 +4,7 @@ import datetime as dt
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import islice, pairwise, takewhile
 
 from cronsim import CronSim
 from django.conf import settings
@@ -16,6 +16,8 @@ from adminlog.models import JobRun
 # A run may take so long before the next one is missed, and before it is taken for killed.
 ALLOWANCE = dt.timedelta(hours=1)
 RECENT = 24
+# The job that looks after the others: when it runs first, they begin to be expected.
+WATCH = "watch_jobs"
 
 # Each command's latest runs, from the index, however many there are.
 RECENT_RUNS = """
@@ -60,6 +62,12 @@ class Health:
     def is_running(self) -> bool:
         """As far as can be told: a run without an end that began long ago was killed."""
         return self.last is not None and self.last.finished_at is None and self.at - self.last.started_at < ALLOWANCE
+
+    @property
+    def killed(self) -> JobRun | None:
+        """The last run that was killed or hangs, unless a later one has come to an end."""
+        without_end = takewhile(lambda run: run.finished_at is None, self.runs)
+        return next((run for run in without_end if self.at - run.started_at >= ALLOWANCE), None)
 
     @property
     def failure(self) -> JobRun | None:

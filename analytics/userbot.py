@@ -1,30 +1,20 @@
 """The userbot sees in Telegram what a bot is not told. It is asked over HTTP, and what it answers is not trusted."""
 
 import json
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from socket import SHUT_RDWR
-from threading import Event, Timer
+from threading import Event
 from typing import Any
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import tenacity
-import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError
 
-from adminlog.jobs import one_line
+from adminlog.calls import LongAnswer, NoAnswer, Server
 from analytics.readings import MOST_VIEWS
 
 # Messages a request.
 MOST_MESSAGES = 100
-# Of an answer, which has some bytes for each of them.
-MOST_BYTES = 1 << 20
 ATTEMPTS = 4
-CONNECT_SECONDS = 5
 # However long it asks us to wait.
 MOST_PATIENCE = 60.0
 # What is said by a proxy with nobody behind it, and by who is asked too often, whatever the question.
@@ -37,33 +27,6 @@ class Refusal(Exception):
     def __init__(self, why: str, *, again: bool = False, away: bool = False, after: float | None = None) -> None:
         super().__init__(why)
         self.again, self.away, self.after = again, away, after
-
-
-@contextmanager
-def cut_after(seconds: float, shut: Callable[[], object]) -> Iterator[None]:
-    """A socket's time-out begins anew with each byte that comes."""
-
-    def cut() -> None:
-        with suppress(OSError):
-            shut()
-
-    timer = Timer(seconds, cut)
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
-class Connection(HTTPConnection):
-    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]
-        sock = self.sock
-        with cut_after(self.timeout or 0, lambda: sock.shutdown(SHUT_RDWR)):
-            return super().getresponse()
-
-
-class SecureConnection(Connection, HTTPSConnection):
-    pass
 
 
 @dataclass
@@ -101,48 +64,24 @@ class Userbot:
         return tenacity.wait_exponential_jitter(multiplier=self.pause, max=20, jitter=self.pause)(state)
 
     @cached_property
-    def _pool(self) -> urllib3.HTTPConnectionPool:
-        parts = urlsplit(self.url)
-        headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
-        if parts.username is not None:
-            login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-            headers |= urllib3.make_headers(basic_auth=login)
-        timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=self.timeout)
-        address = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], "", "", ""))
-        pool = urllib3.connection_from_url(address, maxsize=32, headers=headers, timeout=timeout, retries=False)
-        pool.ConnectionCls = SecureConnection if pool.scheme == "https" else Connection
-        return pool
-
-    @cached_property
-    def _path(self) -> str:
-        return f"{urlsplit(self.url).path.rstrip('/')}/rooms/get_views"
+    def _server(self) -> Server:
+        return Server(self.url, timeout=self.timeout)
 
     def _ask(self, body: bytes) -> dict[str, Any]:
-        deadline, why = time.monotonic() + self.timeout, ""
         try:
-            response = self._pool.request("POST", self._path, body=body, redirect=False, preload_content=False)
-            try:
-                with cut_after(deadline - time.monotonic(), response.shutdown):
-                    content = response.read(MOST_BYTES + 1)
-            finally:
-                # The connection is back in the pool if all was read; else it is of no use any more.
-                response.close()
-        except HTTPError as error:
-            why = one_line(error)
-        if time.monotonic() > deadline:
-            why = f"its answer takes longer than {self.timeout:g} seconds"
-        if why:
-            raise Refusal(why, again=True, away=True)
-        if len(content) > MOST_BYTES:
-            raise Refusal(f"its answer is longer than {MOST_BYTES} bytes")
-        if response.status != 200:
+            answer = self._server.post("/rooms/get_views", body)
+        except NoAnswer as error:
+            raise Refusal(str(error), again=True, away=True) from error
+        except LongAnswer as error:
+            raise Refusal(str(error)) from error
+        if answer.status != 200:
             raise Refusal(
-                f"it answered {response.status}",
-                again=response.status == 429 or response.status >= 500,
-                away=response.status in AWAY,
-                after=seconds(response.headers.get("Retry-After")),
+                f"it answered {answer.status}",
+                again=answer.status == 429 or answer.status >= 500,
+                away=answer.status in AWAY,
+                after=seconds(answer.headers.get("Retry-After")),
             )
-        return answered(content)
+        return answered(answer.content)
 
 
 def seconds(retry_after: str | None) -> float | None:

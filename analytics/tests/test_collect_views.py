@@ -14,12 +14,13 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
+from adminlog.calls import MOST_BYTES
 from adminlog.jobs import moment
 from adminlog.models import JobRun
 from analytics.collection import LEAVE_THE_PLACE, TAKE_THE_PLACE, Collection
 from analytics.models import SuspectReading, ViewsDaily
 from analytics.readings import Intake
-from analytics.userbot import MOST_BYTES, Refusal, Userbot, sorted_out
+from analytics.userbot import Refusal, Userbot, sorted_out
 from core.factories import ChannelFactory, ContractorFactory, PublicationFactory
 from core.models import Publication
 

@@ -10,13 +10,14 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.humanize.templatetags.humanize import naturaltime
-from django.db.models import Count, Model
+from django.db.models import Count, Model, Q
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import mark_safe
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -25,7 +26,7 @@ from adminlog.admin import StartedFilter
 from adminlog.columns import EMPTY, coloured, list_of, page_of
 from adminlog.days import day_of, days, within
 from adminlog.formats import amount, day, time
-from adminlog.models import AdminAction, JobRun, Note
+from adminlog.models import AdminAction, AdminAlert, JobRun, Note
 from analytics import daily
 from analytics.admin import HappenedFilter, ViewedFilter
 from analytics.models import Event
@@ -100,10 +101,12 @@ def show(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """The theme's DASHBOARD_CALLBACK: of what the person may see the lists of."""
     at = timezone.now()
     health = schedule.health(at=at) if sees(request, JobRun) else []
+    alerts = standing_alerts(health) if sees(request, AdminAlert) else []
     figures = counted(at=at) if sees(request, Event, Publication) else None
     return context | {
         "ways_in": ways_in(request),
-        "trouble": trouble(health),
+        "trouble": trouble(health, alerts),
+        "seen_to": told([alert for alert in alerts if alert.state == AdminAlert.State.ACKNOWLEDGED]),
         "cards": [
             *(contractor_cards(at=at) if sees(request, Contractor, Subscription) else []),
             *([gift_card(at=at)] if sees(request, Gift) else []),
@@ -127,16 +130,42 @@ def rows_of(model: type[Model], **query: Any) -> str:
     return f"{list_of(model)}?{urlencode(query)}" if query else list_of(model)
 
 
-def trouble(health: Sequence[schedule.Health]) -> list[tuple[str, str]]:
-    """What somebody must see to, and where it is told."""
-    told = []
+def standing_alerts(health: Sequence[schedule.Health]) -> list[AdminAlert]:
+    """Those that are not resolved, and those that staff have resolved of what the jobs still say."""
+    runs = [run.pk for job in health for run in (job.failure, job.last_finished) if run]
+    unresolved = Q(state__in=AdminAlert.UNRESOLVED)
+    return list(AdminAlert.objects.filter(unresolved | Q(run__in=runs)).order_by("-last_seen_at", "pk"))
+
+
+def trouble(health: Sequence[schedule.Health], alerts: Sequence[AdminAlert]) -> list[tuple[str, str]]:
+    """What somebody must see to, and where it is told. Of what no alert tells the runs themselves do: watch_jobs may
+    not run either."""
+    known = {(alert.kind, alert.command) for alert in alerts}
+    lines = told([alert for alert in alerts if alert.state == AdminAlert.State.OPEN])
     for job in health:
         names = {"command": job.job.command}
-        if job.is_late:
-            told.append((_("%(command)s is late") % names, rows_of(JobRun, command=job.job.command)))
-        if job.failure:
-            told.append((_("%(command)s failed") % names, page_of(job.failure)))
-    return told
+        if job.is_late and (AdminAlert.Kind.LATE, job.job.command) not in known:
+            lines.append((_("%(command)s is late") % names, rows_of(JobRun, command=job.job.command)))
+        if job.failure and (AdminAlert.Kind.FAILED, job.job.command) not in known:
+            lines.append((_("%(command)s failed") % names, page_of(job.failure)))
+    return lines
+
+
+def told(alerts: Sequence[AdminAlert]) -> list[tuple[str, str]]:
+    return [(said(alert), page_of(alert)) for alert in alerts]
+
+
+def said(alert: AdminAlert) -> str:
+    names = {"command": alert.command, "text": Truncator(alert.text).chars(120)}
+    match alert.kind:
+        case AdminAlert.Kind.LATE:
+            return _("%(command)s is late") % names
+        case AdminAlert.Kind.KILLED:
+            return _("%(command)s was killed or hangs") % names
+        case AdminAlert.Kind.UNTOLD:
+            return _("The chat was not told of alerts. %(text)s") % names
+    names["count"] = amount(alert.count)
+    return ngettext("%(command)s failed: %(text)s", "%(command)s failed %(count)s times: %(text)s", alert.count) % names
 
 
 def ways_in(request: HttpRequest) -> list[dict[str, str]]:
@@ -144,6 +173,7 @@ def ways_in(request: HttpRequest) -> list[dict[str, str]]:
         (Contractor, _("Contractors"), "engineering"),
         (AdminAction, _("Journal"), "menu_book"),
         (JobRun, _("Job runs"), "schedule"),
+        (AdminAlert, _("Alerts"), "notifications"),
     ]
     ways = [
         {"title": title, "icon": icon, "url": list_of(model)} for model, title, icon in lists if sees(request, model)
