@@ -1,0 +1,526 @@
+"""Who may do what in the database: what each process connects as, and what PostgreSQL lets it do.
+
+Nobody is given anything that is not in the table below, a table that a later migration makes neither: it needs a line
+here, and `manage.py setup_roles` after the migration.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, NamedTuple
+
+import tenacity
+from django.db import connection, transaction
+from psycopg.errors import DuplicateObject, InternalError_, UniqueViolation
+
+from smetabot.postgres.locks import is_busy, set_patience
+from smetabot.postgres.partitions import QUICK
+
+BOT, WEB, CRON, PARTITIONS, READONLY = ROLES = [
+    "smetabot_bot",
+    "smetabot_web",
+    "smetabot_cron",
+    "smetabot_partitions",
+    "smetabot_readonly",
+]
+SCHEMAS = ["core", "billing", "analytics", "referrals", "admin"]
+
+# The letters are those of psql's \dp: r SELECT, a INSERT, w UPDATE, d DELETE; U USAGE, C CREATE, X EXECUTE, c CONNECT,
+# T TEMPORARY. A star after a letter: only in the columns that COLUMNS tells.
+TABLE = """
+                                         bot     web      cron    partitions  readonly  PUBLIC
+database                                 c       c        cT      c           c         -
+schema core                              U       U        U       U           U         -
+schema billing                           U       U        U       -           U         -
+schema analytics                         U       U        U       UC          U         -
+schema referrals                         U       U        U       -           U         -
+schema admin                             -       U        U       U           U         -
+schema public                            -       -        -       -           -         U
+
+core.contractors                         ra*w*d  rw*      rw*     -           r         -
+core.channels                            ra*w*   rw*      rw*     r*          r         -
+core.publications                        raw*    rw*      rw*     r*          r         -
+core.invites                             raw*    rw*      r       -           r         -
+core.clients                             raw*    rw*      r       r*          r         -
+core.team_members                        r       raw*d    r       -           r         -
+
+billing.plans                            r       rw*      r       -           r         -
+billing.subscriptions                    ra*w*   raw*     raw*    -           r         -
+billing.subscription_history             a*      ra       ra      -           r         -
+billing.usage_counters                   raw*    r        r       -           r         -
+billing.gifts_queue                      -       raw*     raw*    -           r         -
+sequence billing.gifts_queue_id_seq      -       -        U       -           -         -
+
+analytics.events                         a       rw*      r       -           r         -
+analytics.views_daily                    -       r        raw*    -           r         -
+analytics.suspect_readings               -       r        raw*    -           r         -
+analytics.dirty_channels                 -       -        rad     -           r         -
+analytics.channel_stats                  -       r        raw     -           r         -
+analytics.channel_daily                  -       r        rawd    -           r         -
+analytics.daily_totals                   -       r        raw     r*          r         -
+analytics.profile_overview               r       r        r       -           r         -
+analytics.profile_referral_progress      r       r        r       -           r         -
+analytics.profile_listing                -       r        r       -           r         -
+
+referrals.referral_links                 ra      rd       r       -           r         -
+referrals.referrals                      ra*     raw*d    rw*     -           r         -
+referrals.referral_cycles                ra*     r        raw*    -           r         -
+referrals.referral_progress              -       r        r       -           r         -
+
+admin.admin_users                        -       raw*     -       -           r         -
+admin.admin_actions                      -       ra       r       -           r         -
+admin.action_details                     -       raw*     r       -           -         -
+admin.notes                              -       raw*     -       -           -         -
+admin.job_runs                           -       r        raw*d   raw*        r         -
+admin.admin_alerts                       -       rw*      raw*    raw*        r         -
+
+public.django_migrations                 -       r        r       r           r         -
+public.django_content_type               -       r        -       -           -         -
+public.django_session                    -       rawd     r*d     -           -         -
+public.auth_permission                   -       r        -       -           -         -
+public.auth_group                        -       r        -       -           -         -
+public.auth_group_permissions            -       -        -       -           -         -
+public.auth_user                         -       raw*     -       -           -         -
+public.auth_user_groups                  -       -        -       -           -         -
+public.auth_user_user_permissions        -       -        -       -           -         -
+public.axes_accessattempt                -       rawd     rd      -           -         -
+public.axes_accessattemptexpiration      -       rawd     rd      -           -         -
+public.axes_accessfailurelog             -       r        -       -           -         -
+public.axes_accesslog                    -       r        -       -           -         -
+public.django_admin_log                  -       r        -       -           -         -
+public.otp_static_staticdevice           -       rawd     -       -           -         -
+public.otp_static_statictoken            -       rawd     -       -           -         -
+public.otp_totp_totpdevice               -       rawd     -       -           -         -
+
+function billing.is_live                 X       X        X       -           X         -
+function core.hold_table                 -       -        -       X           -         -
+function admin.action_hash               -       -        X       -           -         -
+function admin.details_hash              -       -        X       -           -         -
+"""
+
+RUN = "finished_at outcome counts error"
+ALERT = "text run_id count state last_seen_at resolved_at told_state told_at"
+TERMS = "plan_id status source starts_at expires_at"
+COLUMNS = {
+    # What is ours the bot does not write: more channels than the plan has, when a channel was moved, what a cycle has
+    # counted, what a gift or a payment is told by.
+    ("core.contractors", BOT, "a"): "tg_user_id username full_name status created_at",
+    ("core.contractors", BOT, "w"): "username full_name",
+    ("core.channels", BOT, "a"): (
+        "contractor_id tg_chat_id title username created_by_bot synced last_synced_at created_at"
+    ),
+    ("core.channels", BOT, "w"): "title username synced last_synced_at",
+    ("core.publications", BOT, "w"): "file_name file_type views deleted",
+    ("core.invites", BOT, "w"): "expires_at max_uses used_count editable",
+    ("core.clients", BOT, "w"): "invite_id username full_name blocked",
+    ("billing.subscriptions", BOT, "a"): f"contractor_id {TERMS}",
+    ("billing.subscriptions", BOT, "w"): TERMS,
+    ("billing.subscription_history", BOT, "a"): f"contractor_id {TERMS} created_at",
+    ("billing.usage_counters", BOT, "w"): "channels_created_total last_channel_created_at",
+    ("referrals.referrals", BOT, "a"): "referrer_id referred_contractor_id created_at",
+    ("referrals.referral_cycles", BOT, "a"): "referrer_id cycle_no created_at",
+    # What an act writes. Counters that the bot keeps are not among it.
+    ("core.contractors", WEB, "w"): "tg_user_id username full_name status bonus_channels",
+    ("core.channels", WEB, "w"): "contractor_id title username moved_at",
+    ("core.publications", WEB, "w"): "file_name",
+    ("core.invites", WEB, "w"): "expires_at max_uses",
+    ("core.clients", WEB, "w"): "tg_user_id username full_name blocked",
+    ("billing.plans", WEB, "w"): "name price_month features channels_limit_one_off",
+    ("billing.subscriptions", WEB, "w"): f"{TERMS} paid_until",
+    ("billing.gifts_queue", WEB, "w"): "withdrawn_at",
+    ("analytics.events", WEB, "w"): "details",
+    # Only to lock a row, which takes the right to write one of its columns.
+    ("core.team_members", WEB, "w"): "added_at",
+    ("referrals.referrals", WEB, "w"): "created_at",
+    ("admin.admin_users", WEB, "w"): "tg_user_id username role is_active language time_zone",
+    # A trigger lets them be emptied and nothing else.
+    ("admin.action_details", WEB, "w"): "salt personal",
+    ("admin.notes", WEB, "w"): "text",
+    ("public.auth_user", WEB, "w"): "password last_login",
+    ("admin.admin_alerts", WEB, "w"): "state resolved_at",
+    # The first two only to lock a row.
+    ("core.contractors", CRON, "w"): "username",
+    ("core.channels", CRON, "w"): "last_synced_at",
+    ("core.publications", CRON, "w"): "views",
+    ("billing.subscriptions", CRON, "w"): f"{TERMS} paid_until",
+    ("billing.gifts_queue", CRON, "w"): "applied_at",
+    ("analytics.views_daily", CRON, "w"): "views read_views read_at",
+    ("analytics.suspect_readings", CRON, "w"): "source",
+    ("referrals.referrals", CRON, "w"): "qualified_at cycle_id",
+    ("referrals.referral_cycles", CRON, "w"): "qualified_refs_done state completed_at gift_id",
+    ("admin.job_runs", CRON, "w"): RUN,
+    # Whoever reads a session's key is in.
+    ("public.django_session", CRON, "r"): "expire_date",
+    ("admin.admin_alerts", CRON, "w"): ALERT,
+    # To check the foreign keys of a month that is attached.
+    ("core.channels", PARTITIONS, "r"): "id",
+    ("core.publications", PARTITIONS, "r"): "id",
+    ("core.clients", PARTITIONS, "r"): "id",
+    ("analytics.daily_totals", PARTITIONS, "r"): "day rolled_up_at",
+    ("admin.job_runs", PARTITIONS, "w"): RUN,
+    ("admin.admin_alerts", PARTITIONS, "w"): ALERT,
+}
+
+# Behind a pooler a session has no settings of its own, but these. An export streams for minutes, of which each
+# statement takes a moment; a job may take long, and one that hangs is to end before the next day's.
+SETTINGS: dict[str, dict[str, str]] = {
+    BOT: {},
+    WEB: {
+        "statement_timeout": "2min",
+        "lock_timeout": "10s",
+        "idle_in_transaction_session_timeout": "1min",
+        "jit": "off",
+    },
+    CRON: {"statement_timeout": "2h", "lock_timeout": "10min", "idle_in_transaction_session_timeout": "15min"},
+    PARTITIONS: {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0"},
+    READONLY: {
+        "default_transaction_read_only": "on",
+        "statement_timeout": "10min",
+        "idle_in_transaction_session_timeout": "10min",
+    },
+}
+
+VERBS = {
+    "r": "SELECT",
+    "a": "INSERT",
+    "w": "UPDATE",
+    "d": "DELETE",
+    "U": "USAGE",
+    "C": "CREATE",
+    "X": "EXECUTE",
+    "c": "CONNECT",
+    "T": "TEMPORARY",
+}
+ATTRIBUTES = {
+    "rolcanlogin": ("LOGIN", True),
+    "rolsuper": ("SUPERUSER", False),
+    "rolcreatedb": ("CREATEDB", False),
+    "rolcreaterole": ("CREATEROLE", False),
+    "rolreplication": ("REPLICATION", False),
+    "rolbypassrls": ("BYPASSRLS", False),
+}
+
+
+class Right(NamedTuple):
+    """`kind` and `name` as GRANT takes them. `column` is empty where it is the whole table's."""
+
+    kind: str
+    name: str
+    grantee: str
+    verb: str
+    column: str
+
+
+class Difference(NamedTuple):
+    """`remedy` is None of what only a person can set right."""
+
+    told: str
+    remedy: str | None
+
+
+class MissingRightError(Exception):
+    """Who runs it may not; the message is one line."""
+
+
+def cells() -> Iterator[tuple[str, str, str]]:
+    """Each object with a role and its letters, as the table has them."""
+    header, *lines = [line for line in TABLE.splitlines() if line]
+    roles = [name if name == "PUBLIC" else f"smetabot_{name}" for name in header.split()]
+    for line in lines:
+        name, *letters = line.rsplit(maxsplit=len(roles))
+        for role, cell in zip(roles, letters, strict=True):
+            yield name, role, cell.replace("-", "")
+
+
+def rights(*, database: str) -> set[Right]:
+    wanted = set()
+    for name, role, cell in cells():
+        kind, _, bare = name.rpartition(" ")
+        kind = {"": "TABLE", "schema": "SCHEMA", "sequence": "SEQUENCE", "function": "FUNCTION"}[kind]
+        if name == "database":
+            kind, bare = "DATABASE", database
+        for letter, star in re.findall(r"(\w)(\*?)", cell):
+            columns = COLUMNS[bare, role, letter].split() if star else [""]
+            wanted |= {Right(kind, bare, role, VERBS[letter], column) for column in columns}
+    return wanted
+
+
+@cache
+def named_tables() -> frozenset[str]:
+    return frozenset(name for name, _, _ in cells() if "." in name and " " not in name)
+
+
+# What a role has by owning it is not given to it. Of an extension's objects and of the system's nothing is ours.
+HELD = r"""
+    WITH ours AS (
+        SELECT oid, rolname::text FROM pg_roles WHERE rolname = ANY(%(roles)s) UNION ALL SELECT 0, 'PUBLIC'
+    ), objects (kind, name, col, owner, acl) AS (
+        SELECT 'DATABASE', quote_ident(datname), '', datdba, coalesce(datacl, acldefault('d', datdba))
+        FROM pg_database WHERE datname = current_database()
+        UNION ALL
+        SELECT 'SCHEMA', quote_ident(nspname), '', nspowner, coalesce(nspacl, acldefault('n', nspowner))
+        FROM pg_namespace WHERE nspname = ANY(%(schemas)s)
+        UNION ALL
+        SELECT CASE relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END,
+            format('%%I.%%I', nspname, relname), '', relowner, relacl
+        FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+        WHERE nspname = ANY(%(schemas)s) AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND NOT EXISTS (
+            SELECT FROM pg_depend
+            WHERE classid = 'pg_class'::regclass AND objid = pg_class.oid AND deptype = 'e'
+        )
+        UNION ALL
+        SELECT 'TABLE', format('%%I.%%I', nspname, relname), quote_ident(attname), relowner, attacl
+        FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+        JOIN pg_namespace ON pg_namespace.oid = relnamespace
+        WHERE nspname = ANY(%(schemas)s) AND attacl IS NOT NULL AND NOT attisdropped
+        UNION ALL
+        SELECT 'FUNCTION', format('%%I.%%I', nspname, proname), '', proowner,
+            coalesce(proacl, acldefault('f', proowner))
+        FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace
+        WHERE nspname = ANY(%(schemas)s) AND nspname <> 'public'
+    )
+    SELECT kind, name, rolname, privilege_type, col, bool_or(is_grantable)
+    FROM objects CROSS JOIN LATERAL aclexplode(acl) JOIN ours ON ours.oid = grantee
+    WHERE grantee <> owner
+    GROUP BY kind, name, rolname, privilege_type, col
+"""
+# With the months that were detached and wait to be dropped.
+PARTITIONED = r"""
+    SELECT pg_class.oid, oid::regclass::text AS name, relowner
+    FROM pg_class
+    WHERE oid = ANY('{analytics.events,analytics.views_daily}'::regclass[])
+        OR oid IN (
+            SELECT inhrelid FROM pg_inherits
+            WHERE inhparent = ANY('{analytics.events,analytics.views_daily}'::regclass[])
+        )
+        OR relnamespace = 'analytics'::regnamespace AND relkind = 'r'
+            AND relname ~ '^events_[0-9]{6}(_[0-9]+)?_detached$'
+"""
+
+
+@dataclass(frozen=True)
+class Place:
+    database: str
+    owner: str
+    runner: str
+    may_set_up: bool
+
+
+def place() -> Place:
+    [row] = rows("""
+        SELECT quote_ident(current_database()), owner.rolname, me.rolname,
+            me.rolsuper OR me.rolcreaterole AND pg_has_role(me.oid, owner.oid, 'USAGE')
+        FROM pg_roles AS me, pg_class JOIN pg_roles AS owner ON owner.oid = relowner
+        WHERE me.rolname = current_user AND pg_class.oid = 'core.contractors'::regclass
+    """)
+    return Place(*row)
+
+
+def differences() -> list[Difference]:
+    """Between the table and the database. First what the rest stands on."""
+    here = place()
+    return [*_of_roles(here), *_of_rights(here, of={"DATABASE", "SCHEMA"}), *_of_owners(here), *_of_rights(here),
+            *_of_defaults(here), *_of_tables()]  # fmt: skip
+
+
+def _of_roles(here: Place) -> Iterator[Difference]:
+    names = ", ".join(ATTRIBUTES)
+    found = {
+        name: values for name, *values in rows(f"SELECT rolname, {names} FROM pg_roles WHERE rolname = ANY(%s)", ROLES)
+    }
+    for role in ROLES:
+        if role not in found:
+            yield Difference(f"{role} is not there", f"CREATE ROLE {role} LOGIN")
+            continue
+        for (word, wanted), value in zip(ATTRIBUTES.values(), found[role], strict=True):
+            if value != wanted:
+                word = word if wanted else f"NO{word}"
+                yield Difference(f"{role} is not {word}", f"ALTER ROLE {role} {word}")
+    for parent, member in rows(
+        "SELECT quote_ident(parent.rolname), member.rolname FROM pg_auth_members"
+        " JOIN pg_roles AS parent ON parent.oid = roleid JOIN pg_roles AS member ON member.oid = pg_auth_members.member"
+        " WHERE member.rolname = ANY(%s) ORDER BY 1, 2",
+        ROLES,
+    ):
+        yield Difference(f"{member} is a member of {parent}", f"REVOKE {parent} FROM {member}")
+    # Else migrations and a dump could not reach what it owns.
+    inherits = PARTITIONS in found and rows("SELECT pg_has_role(%s, %s, 'USAGE')", here.owner, PARTITIONS)[0][0]
+    if not inherits:
+        yield Difference(f"{here.owner} is no member of {PARTITIONS}", f"GRANT {PARTITIONS} TO {_quoted(here.owner)}")
+    yield from _of_settings(here)
+
+
+def _of_settings(here: Place) -> Iterator[Difference]:
+    set_now: Mapping[str, dict[str, str]] = defaultdict(dict)
+    for role, setting in rows(
+        "SELECT rolname, unnest(setconfig) FROM pg_db_role_setting JOIN pg_roles ON pg_roles.oid = setrole"
+        " WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    ):
+        name, _, value = setting.partition("=")
+        set_now[role][name] = value
+    for role, settings in SETTINGS.items():
+        for name, value in settings.items():
+            if set_now[role].get(name) != value:
+                yield Difference(
+                    f"{role} has no {name} of {value}",
+                    f"ALTER ROLE {role} IN DATABASE {here.database} SET {name} = '{value}'",
+                )
+
+
+def _of_rights(here: Place, *, of: set[str] | None = None) -> Iterator[Difference]:
+    of = of or {"TABLE", "SEQUENCE", "FUNCTION"}
+    wanted = {right for right in rights(database=here.database) if right.kind in of}
+    found = _held()
+    # Who could hand it on has more than the table says.
+    held = {right for right, may_hand_on in found.items() if right.kind in of and not may_hand_on}
+    too_much = {right for right in found if right.kind in of} - (wanted & held)
+    yield from _statements("has", too_much, "REVOKE {} FROM {}")
+    yield from _statements("lacks", wanted - held, "GRANT {} TO {}")
+
+
+def _held() -> dict[Right, bool]:
+    with connection.cursor() as cursor:
+        cursor.execute(HELD, {"roles": ROLES, "schemas": [*SCHEMAS, "public"]})
+        return {Right(*row[:5]): row[5] for row in cursor.fetchall()}
+
+
+def _statements(verb: str, some: set[Right], form: str) -> Iterator[Difference]:
+    together: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    columns: dict[tuple[str, str, str, str], list[str]] = defaultdict(list)
+    for right in sorted(some):
+        columns[right.kind, right.name, right.grantee, right.verb].append(right.column)
+    for (kind, name, grantee, what), of in columns.items():
+        if "" in of:
+            together[kind, name, grantee].append(what)
+        if named := [column for column in of if column]:
+            together[kind, name, grantee].append(f"{what} ({', '.join(named)})")
+    for (kind, name, grantee), verbs in together.items():
+        told = ", ".join(verbs)
+        thing = name if kind == "TABLE" else f"{kind.lower()} {name}"
+        yield Difference(f"{grantee} {verb} {told} on {thing}", form.format(f"{told} ON {kind} {name}", grantee))
+
+
+def _of_owners(here: Place) -> Iterator[Difference]:
+    owner = _quoted(here.owner)
+    for name, whose in rows(
+        f"SELECT name, rolname FROM ({PARTITIONED}) AS partitioned JOIN pg_roles ON pg_roles.oid = relowner"
+        " WHERE rolname <> %s ORDER BY name",
+        PARTITIONS,
+    ):
+        yield Difference(f"{name} is owned by {whose}", f"ALTER TABLE {name} OWNER TO {PARTITIONS}")
+    for role, what, table in rows(
+        f"""
+        SELECT rolname, pg_describe_object(classid, objid, objsubid),
+            (SELECT oid::regclass::text FROM pg_class WHERE classid = 'pg_class'::regclass AND oid = objid)
+        FROM pg_shdepend JOIN pg_roles ON pg_roles.oid = refobjid
+        WHERE deptype = 'o' AND rolname = ANY(%s)
+            AND dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+            AND NOT (rolname = %s AND classid = 'pg_class'::regclass AND (
+                objid IN (SELECT oid FROM ({PARTITIONED}) AS partitioned)
+                OR objid IN (
+                    SELECT pg_depend.objid FROM pg_depend JOIN ({PARTITIONED}) AS partitioned ON oid = refobjid
+                    WHERE pg_depend.classid = 'pg_class'::regclass AND deptype = 'i'
+                )
+            ))
+        ORDER BY 1, 2
+        """,
+        ROLES,
+        PARTITIONS,
+    ):
+        yield Difference(f"{role} owns {what}", f"ALTER TABLE {table} OWNER TO {owner}" if table else None)
+
+
+def _of_defaults(here: Place) -> Iterator[Difference]:
+    """What a migration or a new month makes is given to nobody by itself."""
+    makers = [here.owner, PARTITIONS]
+    for maker, schema, kind, verb, grantee in rows(
+        """
+        SELECT maker.rolname, nspname, CASE defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES'
+            WHEN 'f' THEN 'FUNCTIONS' WHEN 'T' THEN 'TYPES' WHEN 'n' THEN 'SCHEMAS' END,
+            privilege_type, coalesce(grantee.rolname, 'PUBLIC')
+        FROM pg_default_acl JOIN pg_roles AS maker ON maker.oid = defaclrole
+        LEFT JOIN pg_namespace ON pg_namespace.oid = defaclnamespace
+        CROSS JOIN LATERAL aclexplode(defaclacl) AS acl LEFT JOIN pg_roles AS grantee ON grantee.oid = acl.grantee
+        WHERE maker.rolname = ANY(%s) AND acl.grantee <> defaclrole AND defaclobjtype <> 'T'
+            AND (acl.grantee = 0 OR grantee.rolname = ANY(%s))
+        ORDER BY 1, 2, 3, 4, 5
+        """,
+        makers,
+        ROLES,
+    ):
+        within = f" IN SCHEMA {_quoted(schema)}" if schema else ""
+        yield Difference(
+            f"{grantee} will have {verb} on the {kind.lower()} that {maker} makes",
+            f"ALTER DEFAULT PRIVILEGES FOR ROLE {_quoted(maker)}{within} REVOKE {verb} ON {kind} FROM {grantee}",
+        )
+    if not rows(
+        "SELECT FROM pg_default_acl JOIN pg_roles ON pg_roles.oid = defaclrole"
+        " WHERE rolname = %s AND defaclnamespace = 0 AND defaclobjtype = 'f'",
+        here.owner,
+    ):
+        yield Difference(
+            f"PUBLIC will have EXECUTE on the functions that {here.owner} makes",
+            f"ALTER DEFAULT PRIVILEGES FOR ROLE {_quoted(here.owner)} REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC",
+        )
+
+
+def _of_tables() -> Iterator[Difference]:
+    for (name,) in rows(
+        "SELECT oid::regclass::text FROM pg_class"
+        f" WHERE relnamespace = ANY(%s::regnamespace[]) AND relkind IN ('r', 'p', 'v', 'm', 'f')"
+        f" AND oid NOT IN (SELECT oid FROM ({PARTITIONED}) AS partitioned) ORDER BY 1",
+        SCHEMAS,
+    ):
+        if name not in named_tables():
+            yield Difference(f"{name} is not in the table of smetabot/database_roles.py: say there who may", None)
+
+
+def _is_of_neighbours(error: BaseException) -> bool:
+    """Roles are those of all databases of a server, where others may be set up at the same moment."""
+    return is_busy(error) or isinstance(error.__cause__, DuplicateObject | UniqueViolation | InternalError_)
+
+
+@tenacity.retry(
+    retry=tenacity.retry_if_exception(_is_of_neighbours),
+    stop=tenacity.stop_after_attempt(8),
+    wait=tenacity.wait_exponential_jitter(multiplier=0.2, max=5, jitter=0.5),
+    reraise=True,
+)
+def set_up() -> list[Difference]:
+    """All of it or nothing, in one transaction. Returns what there was to do; what is left in the end is for a person.
+
+    MissingRightError when who runs it may not make roles, or not give away what is the owner's.
+    """
+    done = []
+    with transaction.atomic():
+        set_patience("30s")
+        rows("SELECT pg_advisory_xact_lock(hashtextextended('setup_roles', 0))")
+        if not (here := place()).may_set_up:
+            raise MissingRightError(
+                f"{here.runner} may not set up roles here: run it as a superuser, such as postgres, or as {here.owner}"
+                " if that has CREATEROLE"
+            )
+        # Who waits for a lock on events has the bot wait behind.
+        set_patience(QUICK)
+        # To revoke what is a whole table's takes the columns' along, which are then given anew.
+        for _ in range(3):
+            todo = [difference for difference in differences() if difference.remedy]
+            with connection.cursor() as cursor:
+                for difference in todo:
+                    cursor.execute(difference.remedy or "")
+            done += todo
+            if not todo:
+                break
+    return done
+
+
+def rows(sql: str, *params: Any) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params or None)
+        return cursor.fetchall()
+
+
+def _quoted(name: str) -> str:
+    return connection.ops.quote_name(name)
