@@ -6,8 +6,22 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from adminlog.jobs import OneLineCommand, mute_stdout, require_migrated_database
+
+
+class NoNameOfTheProduct:
+    """What somebody who guesses would try here first. docs/security.md lists the words."""
+
+    WORDS = ("smeta", "смета")
+
+    def validate(self, password: str, user: object = None) -> None:
+        if any(word in password.casefold() for word in self.WORDS):
+            raise ValidationError(self.get_help_text(), code="password_names_product")
+
+    def get_help_text(self) -> str:
+        return _("Your password can’t have the name of the product in it.")
 
 
 class PasswordCommand(OneLineCommand):

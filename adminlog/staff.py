@@ -38,7 +38,7 @@ def add(
     ValidationError when the username or the Telegram id is taken or malformed, or the password too weak.
     """
     login = get_user_model()(username=username, is_staff=True)
-    password = password or secrets.token_urlsafe(12)
+    password = password or secrets.token_urlsafe(16)
     login.set_password(password)
     login.full_clean()
     validate_password(password, login)
@@ -92,7 +92,7 @@ def reset_access(
         raise ValidationError(refusal, code="not_to_be_reset")
     login: Any = admin_user.login
     second_factor.hold(login)
-    made_up = None if password or keep_password else secrets.token_urlsafe(12)
+    made_up = None if password or keep_password else secrets.token_urlsafe(16)
     if password:
         validate_password(password, login)
     if not keep_password:

@@ -144,6 +144,11 @@ def test_a_redirect_is_as_strict():
     assert_strict(Browser().get(reverse("admin:index")))
 
 
+def test_no_other_origin_may_read_a_page(client):
+    answer = client.get(reverse("admin:login"), headers={"origin": "https://elsewhere.example.com"})
+    assert [name for name in answer.headers if name.startswith("Access-Control-")] == []
+
+
 def test_static_files_are_as_strict_and_may_be_kept():
     with closing(Browser().get(static("unfold/js/app.js"))) as response:
         assert response.status_code == 200

@@ -463,3 +463,7 @@ def test_of_one_code_tried_several_times_at_once_one_is_right(kind):
     landed = at_once(browsers, lambda browser: leads_to(enter(browser, code), "admin:index"))
     assert sorted(landed) == [False] * 5 + [True]
     assert len(told("login.succeeded")) == 1
+
+
+def test_what_there_is_no_button_for_is_refused_in_words(inside):
+    assert "x is not one of the available choices" in ask(inside, "x").content.decode()

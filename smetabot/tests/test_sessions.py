@@ -67,6 +67,18 @@ def test_a_session_that_is_used_lasts_on(client):
     assert left > timedelta(seconds=configured.SESSION_COOKIE_AGE - 30)
 
 
+def test_a_session_is_over_so_long_after_the_login_however_much_it_is_used(client, settings):
+    session = client.session
+    session["began"] -= settings.SESSION_SECONDS - 60
+    session.save()
+    assert is_in(client)
+    session = client.session
+    session["began"] -= 61
+    session.save()
+    assert not is_in(client)
+    assert not Session.objects.exists()
+
+
 def test_a_short_session_that_is_used_lasts_on_too(client, settings):
     settings.SESSION_COOKIE_AGE = 60
     seen_ago(client, 7)
