@@ -35,6 +35,7 @@ from adminlog.formats import time
 from adminlog.forms import ReasonField
 from adminlog.models import AdminAction, AdminUser
 from smetabot.postgres.locks import BUSY, is_busy, set_patience
+from smetabot.postgres.outage import is_away
 
 # So many rows at once: all of them are shown, and held, before anything is done.
 MOST_ROWS = 500
@@ -169,6 +170,8 @@ class OperationPage:
                 if any(outcome.done for outcome in outcomes):
                     return self.tell(outcomes)
             except (Overtaken, ValidationError, DatabaseError) as error:
+                if is_away(error):
+                    raise
                 problem = in_words(error)
         return self.show(problem)
 
@@ -179,6 +182,8 @@ class OperationPage:
             try:
                 confirmation, outcomes = self.foretell(data)
             except (ValidationError, DatabaseError) as error:
+                if is_away(error):
+                    raise
                 problem = problem or in_words(error)
         context = {
             "problem": problem,
@@ -247,6 +252,8 @@ class OperationPage:
                     transaction.set_rollback(True)
             return Outcome(row, done)
         except (ValidationError, DatabaseError) as error:
+            if is_away(error):
+                raise
             return Outcome(row, refusal=with_links(error))
 
     @cached_property

@@ -40,6 +40,7 @@ from adminlog.lists import MANY, SEARCHED, BoundedPaginator, PageFirstChangeList
 from adminlog.models import AdminAction, AdminUser
 from adminlog.search import matching, words
 from smetabot.postgres.locks import BUSY, is_busy, set_patience
+from smetabot.postgres.outage import is_away
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +58,9 @@ def all_or_nothing(view: Callable[..., Any]) -> Callable[..., Any]:
                 set_patience("5s")
                 return view(self, request, *args, **kwargs)
         except (ValidationError, DatabaseError) as error:
+            # Whether anything was saved nobody knows then: the connection may have gone with the answer to the commit.
+            if is_away(error):
+                raise
             refusal = in_words(error)
             if refusal != str(BUSY):
                 refusal = _("Nothing was saved. %(why)s") % {"why": refusal}
@@ -106,7 +110,11 @@ class BaseAdmin(ModelAdmin):
         DecimalField: {"form_class": FiniteDecimalField},
         JSONField: {
             "decoder": StorableJSON,
-            "error_messages": {"invalid": gettext_lazy("Write JSON, without NaN, endless numbers and NUL characters.")},
+            "error_messages": {
+                "invalid": gettext_lazy(
+                    "Write JSON, without NaN, endless numbers and NUL characters, and not more than 100 levels deep."
+                )
+            },
         },
     }
     actions = ["export"]
@@ -245,10 +253,13 @@ class BaseAdmin(ModelAdmin):
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         obj = super().get_object(request, object_id, from_field)
-        if obj is None or request.method != "POST":
+        if obj is None or request.method != "POST" or not self.has_any_change_permission(request, obj):
             return obj
         # Held until the commit: what a form is compared with, and the journal's "before".
         return self.get_queryset(request).select_for_update(no_key=True, of=["self"]).filter(pk=obj.pk).first()
+
+    def has_any_change_permission(self, request: HttpRequest, obj: Any) -> bool:
+        return self.has_change_permission(request, obj) or self.has_delete_permission(request, obj)
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> type[ModelForm]:
         form = super().get_form(request, obj, change=change, **kwargs)

@@ -15,6 +15,7 @@ from django.db.models import QuerySet
 from adminlog.jobs import JobCommand, positive
 from core.models import Contractor
 from smetabot.postgres.locks import set_patience
+from smetabot.postgres.outage import is_away
 from smetabot.postgres.retry import retry_transient
 
 
@@ -44,8 +45,8 @@ class Batches:
         """As one set; when the database refuses it, one by one, setting apart who is at fault. Returns who is held."""
         try:
             return self._handle_set(contractors, wait=wait)
-        except DatabaseError:
-            if not connection.is_usable():
+        except DatabaseError as error:
+            if is_away(error) or not connection.is_usable():
                 raise
         held = []
         for contractor in contractors:
@@ -53,7 +54,7 @@ class Batches:
                 # One transaction that hangs may hold all of them: nobody alone is waited for any longer.
                 held += self._handle_set([contractor], wait=wait, patience="100ms")
             except DatabaseError as error:
-                if not connection.is_usable():
+                if is_away(error) or not connection.is_usable():
                     raise
                 self.refused[contractor] = str(error).partition("\n")[0]
         return held

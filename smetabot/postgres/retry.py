@@ -2,20 +2,23 @@ import tenacity
 from django.db import InterfaceError, OperationalError, connection
 
 from smetabot.postgres.locks import is_busy
+from smetabot.postgres.outage import is_away
 
 
 def _drop_lost_connection(state: tenacity.RetryCallState) -> None:
-    """Django keeps a dead connection until someone closes it, and then makes a new one by itself."""
-    if not connection.in_atomic_block and not connection.is_usable():
+    """Django keeps a dead connection until someone closes it, and then makes a new one by itself. One to a server that
+    leads no more is alive, and of no use."""
+    error = state.outcome.exception() if state.outcome else None
+    if not connection.in_atomic_block and (is_away(error) or not connection.is_usable()):
         connection.close()
 
 
 def _is_transient(error: BaseException) -> bool:
-    """A deadlock, a lost connection: worth another try, unless a transaction around us went too. Who ran out of
-    patience with a lock has waited long enough."""
+    """A deadlock, a lost connection, a server that is only a copy now: worth another try, unless a transaction around
+    us went too. Who ran out of patience with a lock has waited long enough."""
     if is_busy(error):
         return False
-    return isinstance(error, OperationalError | InterfaceError) and not connection.needs_rollback
+    return (isinstance(error, OperationalError | InterfaceError) or is_away(error)) and not connection.needs_rollback
 
 
 # For a function that is one whole transaction: it runs again from its start.

@@ -7,7 +7,7 @@ from threading import Barrier
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
@@ -74,6 +74,17 @@ def test_a_double_click_does_it_once_and_says_that_it_is_done(anna, ivan):
 
     assert_nothing_done(again, "This was done already, by anna on", acts=1)
     assert end(ivan) == before + WEEK
+
+
+def test_a_server_that_is_only_a_copy_now_refuses_nothing_and_is_no_outcome(anna, ivan):
+    form = look_ahead(anna, extending(ivan), days=7)
+    anna.raise_request_exception = False
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL transaction_read_only = on")
+        status = confirm(anna, extending(ivan), form).status_code
+        transaction.set_rollback(True)
+
+    assert status == 503
 
 
 def test_a_page_gone_back_to_confirms_nothing_that_was_shown_before_another_act(anna, ivan):

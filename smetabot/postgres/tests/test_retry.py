@@ -49,6 +49,23 @@ def test_it_makes_a_lost_connection_anew():
     assert work() == "done"
 
 
+def test_it_leaves_a_server_that_is_only_a_copy_now():
+    tried = []
+
+    @retry_transient
+    def write():
+        tried.append(connection.connection)
+        with connection.cursor() as cursor:
+            if len(tried) == 1:
+                # As at one that led until a moment ago.
+                cursor.execute("SET default_transaction_read_only = on")
+            cursor.execute("UPDATE billing.plans SET name = name")
+
+    connection.ensure_connection()
+    write()
+    assert len(set(tried)) == 2
+
+
 def test_it_does_not_try_again_inside_a_transaction_that_is_lost():
     work, tried = failing(99, OperationalError("the connection is lost"))
     with transaction.atomic():
