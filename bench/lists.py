@@ -1,7 +1,7 @@
 """Pages of the admin, as a browser that is logged in gets them, beside stock Django's over the same tables.
 
-Each request has a connection of its own, as in production. A page's own rendering is what is left of it without its
-queries. To connect belongs to it: whatever a page shows, it has to ask who is logged in.
+Both ask on one connection that is kept as the web keeps its own in production. A page's own rendering is what is left
+of it without its queries.
 """
 
 import time
@@ -23,6 +23,7 @@ from bench.rounds import Timing, Timings, Way, race
 from bench.sizes import Size, short
 from bench.stock import its_templates
 from bench.table import Figure, Line, behind, faster, within
+from smetabot.postgres.kept import kept
 
 ACROSS = False
 EVENTS = "analytics/event/"
@@ -41,9 +42,9 @@ class Page:
     def get(self) -> list[int]:
         """The ids of the rows that it shows, in their order."""
         for _ in range(self.times):
-            connection.close()
             watch = Watch()
             began = time.perf_counter()
+            connection.close_if_unusable_or_obsolete()  # as at the beginning of each request
             with connection.execute_wrapper(watch), its_templates() if self.stock else nullcontext():
                 answer = self.browser.get(self.address)
             done = time.perf_counter()
@@ -73,8 +74,9 @@ def pages(size: Size) -> dict[str, str]:
 def measure(size: Size) -> Timings:
     urls, settings.ROOT_URLCONF = settings.ROOT_URLCONF, "bench.stock"
     clear_url_caches()
-    # A page in development first looks whether the server runs.
-    embedded = connection.settings_dict.pop("EMBEDDED", None)
+    before = connection.settings_dict
+    connection.close()
+    connection.settings_dict = kept(before)
     timings = Timings()
     browser = Client(headers={"host": "localhost"})
     browser.force_login(User.objects.get(username=LOGIN))
@@ -90,8 +92,8 @@ def measure(size: Size) -> Timings:
             timings[f"{name}, stock"] = stock.timing(stock.whole)
             timings.counts[f"{name}, queries"] = ours.queries
     finally:
-        if embedded:
-            connection.settings_dict["EMBEDDED"] = embedded
+        connection.close()
+        connection.settings_dict = before
         settings.ROOT_URLCONF = urls
         clear_url_caches()
     with connection.cursor() as cursor:

@@ -26,8 +26,8 @@ run ends. What was sampled is not compared, because it did a part of the work, a
 leave. Of all profiles of more than 5,000 contractors only the number is: to keep them would be no stream.
 
 Times are medians of 3 rounds or more, and of 2 or 3 rounds of what was sampled; of what there is much they are those of
-one: a gift, a channel, a profile, a reading. A page's are the medians of its requests. Each request has a connection of
-its own; the page's own rendering, to which connecting belongs, is what is left of it without its queries.
+one: a gift, a channel, a profile, a reading. A page's are the medians of its requests, on a connection that is kept as
+in production; its own rendering is what is left of it without its queries.
 
 """
 COLUMNS = ("job", "against", "measured", "aim", "limit", "verdict", "from")

@@ -4,6 +4,7 @@ import datetime as dt
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from django.http import HttpRequest
@@ -69,7 +70,7 @@ class Chart:
         form = pgettext("chart of a week", "D j") if len(self.days) <= 7 else pgettext("chart", "M j")
         if self.weekly:
             form = pgettext("chart of years", "M j, Y")
-        labels = [date_format(day, form) for day in self.days]
+        labels = [day_as(form, day, get_language()) for day in self.days]
         datasets = [
             {
                 "label": series.name,
@@ -121,6 +122,12 @@ class Chart:
         """The newest day first."""
         figures = zip(*(series.figures for series in self.series), strict=True)
         return [(day, [amount(figure) for figure in each]) for day, each in zip(self.days, figures, strict=True)][::-1]
+
+
+@lru_cache(10_000)
+def day_as(form: str, day: dt.date, language: str | None) -> str:
+    """Kept, because all charts show the same days."""
+    return date_format(day, form)
 
 
 def span_asked(request: HttpRequest) -> int:

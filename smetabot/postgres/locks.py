@@ -41,24 +41,16 @@ class Deadline:
 
 @contextmanager
 def at_most(deadline: Deadline) -> Iterator[None]:
-    """What the database has not answered by then is cancelled: see is_too_long.
-
-    Each statement is planned for its own words: the plan that a prepared one would have for any word takes a rare one
-    for as frequent as all others.
-    """
+    """What the database has not answered by then is cancelled: see is_too_long."""
     is_inside = connection.in_atomic_block
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT current_setting('statement_timeout'), current_setting('plan_cache_mode'),"
-            " set_config('plan_cache_mode', 'force_custom_plan', true)"
-        )
-        before = cursor.fetchone()[:2]
+        if is_inside:
+            cursor.execute("SELECT current_setting('statement_timeout')")
+            before = cursor.fetchone()
         with connection.execute_wrapper(deadline.before_each):
             yield
         if is_inside:
-            cursor.execute(
-                "SELECT set_config('statement_timeout', %s, true), set_config('plan_cache_mode', %s, true)", before
-            )
+            cursor.execute("SELECT set_config('statement_timeout', %s, true)", before)
 
 
 def is_too_long(error: BaseException) -> bool:
