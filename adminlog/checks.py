@@ -1,6 +1,7 @@
 """How an app says which of its rows disagree with what they are derived from; check_data prints them."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -27,6 +28,18 @@ class Finding(NamedTuple):
         return f"{check}: {table} {key}: expected {expected}, found {found}"
 
 
+# So many of each check are told one by one: after a fault in all rows nobody reads more, and they are held in memory.
+MOST = 1_000
+
+
+class Findings(list[Finding]):
+    """The first ones of a check; `number` is how many there are."""
+
+    def __init__(self, kept: Iterable[Finding] = (), number: int = 0) -> None:
+        super().__init__(kept)
+        self.number = number or len(self)
+
+
 @dataclass(frozen=True)
 class Check:
     """`sql` selects id, expected and found of the rows that disagree: one statement, so that the bot, writing
@@ -37,15 +50,17 @@ class Check:
     sql: str
 
     @retry_transient
-    def find(self, **params: Any) -> list[Finding]:
+    def find(self, **params: Any) -> Findings:
         """What disagrees now, by id."""
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT to_jsonb(id), to_jsonb(expected), to_jsonb(found)"
-                f" FROM ({self.sql}) AS disagreeing (id, expected, found) ORDER BY id",
+                "SELECT count(*) OVER (), to_jsonb(id), to_jsonb(expected), to_jsonb(found)"
+                f" FROM ({self.sql}) AS disagreeing (id, expected, found) ORDER BY id LIMIT {MOST}",
                 params,
             )
-            return [Finding(self.name, self.table, *map(_loaded, row)) for row in cursor]
+            rows = cursor.fetchall()
+        kept = (Finding(self.name, self.table, *map(_loaded, row)) for _number, *row in rows)
+        return Findings(kept, rows[0][0] if rows else 0)
 
 
 def _loaded(value: str | None) -> Any:

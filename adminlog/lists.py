@@ -9,7 +9,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ORDER_VAR, PAGE_VAR
 from django.core.paginator import Paginator
-from django.db import DataError, OperationalError
+from django.db import DataError, OperationalError, ProgrammingError
 from django.db.models import F, Q, QuerySet
 from django.db.models.constants import LOOKUP_SEP
 from django.http import HttpRequest, QueryDict
@@ -127,8 +127,8 @@ class PageFirstChangeList(ChangeList):
         except OperationalError as error:
             self.queryset, self.page_num = self.nothing(request, error), 1
             page = self.find_page(request)
-        except (DataError, OverflowError, ValueError) as error:
-            # A value in the address that the column's type does not hold.
+        except (DataError, OverflowError, ProgrammingError, ValueError) as error:
+            # A value in the address that the column's type does not hold, or a lookup that takes other ones.
             raise IncorrectLookupParameters(error) from error
         rows = self.apply_select_related(self.root_queryset.filter(page))
         self.result_list = rows.order_by(*self.get_ordering(request, rows))

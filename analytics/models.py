@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from adminlog.formats import amount, time
 from core.models import Channel, Client, Contractor, Publication
 from smetabot.postgres.deletion import DB_CASCADE, DB_SET_NULL
-from smetabot.postgres.fields import TransactionNow
+from smetabot.postgres.fields import AnyJSONField, TransactionNow
 
 
 class ViewsDaily(models.Model):
@@ -76,7 +76,7 @@ class Event(models.Model):
     )
     client = models.ForeignKey(Client, DB_SET_NULL, related_name="events", null=True, verbose_name=_("client"))
     event_type = models.CharField(_("event type"), choices=Type)
-    details = models.JSONField(_("details"), null=True)
+    details = AnyJSONField(_("details"), null=True)
     created_at = models.DateTimeField(_("created at"), db_default=TransactionNow())
 
     class Meta:

@@ -2,7 +2,7 @@ import datetime as dt
 
 from django.core.exceptions import ValidationError
 
-from adminlog.checks import Check, Finding
+from adminlog.checks import Check, Finding, Findings
 from billing.limits import Features
 from billing.models import Plan
 from smetabot.postgres.retry import retry_transient
@@ -80,7 +80,7 @@ TEAM_SIZE = Check(
 )
 
 
-def plan_notices(*, now: dt.datetime) -> list[Finding]:
+def plan_notices(*, now: dt.datetime) -> Findings:
     """Plans whose features cannot be read, and teams over the size that their owner's effective plan has at `now`."""
     notices = []
     sizes = {}
@@ -90,7 +90,8 @@ def plan_notices(*, now: dt.datetime) -> list[Finding]:
         except ValidationError as error:
             message = "; ".join(error.messages)
             notices.append(Finding("plan_features", "billing.plans", plan.pk, message, plan.features))
-    return notices + TEAM_SIZE.find(now=now, plans=list(sizes), sizes=list(sizes.values()))
+    teams = TEAM_SIZE.find(now=now, plans=list(sizes), sizes=list(sizes.values()))
+    return Findings([*notices, *teams], len(notices) + teams.number)
 
 
 @retry_transient

@@ -9,7 +9,7 @@ from django.utils.translation import ngettext
 from adminlog.formats import day
 from core.models import Contractor
 from smetabot.postgres.deletion import DB_CASCADE
-from smetabot.postgres.fields import TransactionNow
+from smetabot.postgres.fields import AnyJSONField, TransactionNow
 
 # What is expiring has an end no farther away.
 EXPIRING = dt.timedelta(days=7)
@@ -40,7 +40,7 @@ class Plan(models.Model):
     price_month = models.DecimalField(
         _("price month"), max_digits=10, decimal_places=2, null=True, blank=True, validators=[MinValueValidator(0)]
     )
-    features = models.JSONField(_("features"), db_default={}, blank=True)
+    features = AnyJSONField(_("features"), db_default={}, blank=True)
     channels_limit_one_off = models.IntegerField(
         _("channels limit one off"),
         null=True,

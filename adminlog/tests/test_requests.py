@@ -1,6 +1,7 @@
 import uuid
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.http import HttpResponse
 from django.test import RequestFactory
 
@@ -58,3 +59,28 @@ def test_the_address_is_the_proxys_word_in_production_and_the_connections_else(s
     settings.PRODUCTION = production
     request = RequestFactory().get("/", **({"REMOTE_ADDR": "10.0.0.1"} | headers))
     assert address_of(request) == address
+
+
+# What is refused before anything is read.
+
+
+def test_an_address_that_is_too_long_is_refused(client):
+    answer = client.get("/admin/", {"q": "x" * 16_000})
+    assert (answer.status_code, answer.content) == (414, b"This address is too long. Look for fewer words.")
+
+
+@pytest.mark.parametrize("length", ["x", "-1", "²"])
+def test_a_length_that_is_none_is_refused(client, length):
+    assert client.generic("POST", "/admin/login/", b"x", CONTENT_LENGTH=length).status_code == 400
+
+
+@pytest.mark.django_db
+def test_no_page_takes_a_file(anna, monkeypatch):
+    def laid_down(*args, **kwargs):
+        raise AssertionError("it was laid on the disk")
+
+    monkeypatch.setattr("tempfile.NamedTemporaryFile", laid_down)
+    file = SimpleUploadedFile("x.txt", b"x" * 500_000)
+    for address in ("/admin/login/", "/admin/preferences/", "/admin/core/contractor/"):
+        assert anna.post(address, {"language": "ru", "f": file}).status_code == 400
+    assert anna.post("/admin/preferences/", {"language": "ru", "f": ""}).status_code == 302

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from django.db import connection
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
@@ -88,7 +89,8 @@ def test_features_not_known_yet_are_kept(anna):
 
 
 @pytest.mark.parametrize(
-    "value", ["NaN", "-Infinity", "1e999", r'"\u0000"', r'"\ud800"', "9" * 5000, "[" * 5000 + "]" * 5000]
+    "value",
+    ["NaN", "-Infinity", "1e999", r'"\u0000"', r'"\ud800"', "9" * 5000, "[" * 200 + "]" * 200, "[" * 5000 + "]" * 5000],
 )
 def test_features_that_python_reads_and_postgresql_does_not_are_an_error_in_the_form(anna, value):
     response = edit(anna, plan("PRO"), features=f'{{"crm": false, "x": {value}}}')
@@ -101,3 +103,16 @@ def test_a_subscription_is_found_by_its_contractor(anna):
     for term in ("@ivan", str(subscription.contractor.tg_user_id)):
         page = anna.get(reverse("admin:billing_subscription_changelist"), {"q": term}).context["cl"]
         assert [row.pk for row in page.result_list] == [subscription.pk]
+
+
+@pytest.mark.parametrize("features", ["[" * 500 + "]" * 500, '{"team_size": 1e5000}', f'{{"crm": {"9" * 400}.5}}'])
+def test_features_that_python_cannot_read_break_no_page_and_can_be_mended(anna, features):
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE billing.plans SET features = %s::jsonb", [features])
+    contractor = SubscriptionFactory(plan=plan("PRO")).contractor
+    for name, *args in (("billing_plan_changelist",), ("core_contractor_change", contractor.pk), ("index",)):
+        assert anna.get(reverse(f"admin:{name}", args=args)).status_code == 200
+    export = anna.post(reverse("admin:billing_plan_export"), {"format": "csv"})
+    assert b"PRO" in b"".join(export.streaming_content)
+    assert edit(anna, plan("PRO"), features='{"crm": true}').status_code == 302
+    assert plan("PRO").features == {"crm": True}

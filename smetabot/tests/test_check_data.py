@@ -148,7 +148,7 @@ def test_findings_exit_with_1_and_one_line_that_names_the_first(check):
     stats_off()
     code, _, said = check()
     first = f"invite_uses: core.invites {invite.pk}: expected 1, found 0"
-    assert (code, said) == (1, f"check_data: 2 findings; first {first}; manage.py check_data lists them all")
+    assert (code, said) == (1, f"check_data: 2 findings; first {first}; manage.py check_data lists them")
 
 
 def test_a_notice_alone_exits_with_0(check_json):
@@ -290,6 +290,26 @@ def test_a_contractor_whom_the_bot_deletes_leaves_nothing_to_find(check_json):
     a_day_of_the_bot()
     bot.run("DELETE FROM core.contractors")
     assert check_json() == (0, {"findings": [], "notices": []})
+
+
+def test_of_many_findings_the_first_are_printed_and_all_are_counted(check, check_json, monkeypatch):
+    monkeypatch.setattr("adminlog.checks.MOST", 2)
+    for _ in range(3):
+        stats_off()
+    code, result = check_json()
+    assert (code, len(result["findings"]), result["left_out"]) == (1, 2, 1)
+    _, out, said = check()
+    assert "and 1 more" in out.splitlines()[-2]
+    assert out.splitlines()[-1] == "check_data: 3 findings, 0 notices"
+    assert "3 findings" in said
+    assert JobRun.objects.order_by("-pk")[0].counts["findings"] == 3
+
+
+def test_features_that_python_cannot_read_are_a_notice(check):
+    for features in ("[" * 500 + "]" * 500, '{"team_size": 1e5000}', f'{{"team_size": {"9" * 400}.5}}'):
+        bot.run("UPDATE billing.plans SET features = %s::jsonb WHERE code = 'FREE'", features)
+        code, out, _ = check()
+        assert (code, "plan_features" in out) == (0, True)
 
 
 # How it is put together

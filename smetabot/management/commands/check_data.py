@@ -1,7 +1,8 @@
 import datetime as dt
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -10,7 +11,7 @@ import analytics.checks
 import billing.checks
 import core.checks
 import referrals.checks
-from adminlog.checks import Finding
+from adminlog.checks import MOST, Finding, Findings
 from adminlog.jobs import JobCommand, Report
 
 CHECKS = [
@@ -30,13 +31,15 @@ KEPT = 20
 class CheckReport(Report):
     findings: Sequence[Finding] = ()
     notices: Sequence[Finding] = ()
+    # Of both, those that are only counted.
+    left_out: int = 0
     fix: bool = False
 
 
 class Command(JobCommand[CheckReport]):
     help = (
-        "Recompute every derived number from its source and print each row that disagrees; exit 1 if there is one. "
-        "A notice is printed too, but is no disagreement."
+        "Recompute every derived number from its source and print the rows that disagree, of each check the first "
+        f"{MOST}; exit 1 if there is one. A notice is printed too, but is no disagreement."
     )
     summary = "{findings} findings, {notices} notices"
 
@@ -48,16 +51,15 @@ class Command(JobCommand[CheckReport]):
 
     def run(self, *, now: dt.datetime, **options: Any) -> CheckReport:
         fixed = sum(rebuild(now=now) for rebuild in REBUILDS) if options["fix"] else 0
-        findings = [finding for check in CHECKS for finding in check.find()]
-        notices = [notice for look in NOTICES for notice in look(now=now)]
+        findings = together(check.find() for check in CHECKS)
+        notices = together(look(now=now) for look in NOTICES)
+        more = findings.number - KEPT
         return CheckReport(
-            {"findings": len(findings), "notices": len(notices), "fixed": fixed},
-            problems=[
-                *map(str, findings[:KEPT]),
-                *([f"and {len(findings) - KEPT} more"] if len(findings) > KEPT else []),
-            ],
+            {"findings": findings.number, "notices": notices.number, "fixed": fixed},
+            problems=[*map(str, findings[:KEPT]), *([f"and {more} more"] if more > 0 else [])],
             findings=findings,
             notices=notices,
+            left_out=findings.number + notices.number - len(findings) - len(notices),
             fix=options["fix"],
         )
 
@@ -67,19 +69,28 @@ class Command(JobCommand[CheckReport]):
                 "findings": [finding._asdict() for finding in report.findings],
                 "notices": [notice._asdict() for notice in report.notices],
             }
+            if report.left_out:
+                result["left_out"] = report.left_out
             self.stdout.write(json.dumps(result | ({"fixed": report.counts["fixed"]} if report.fix else {})))
         else:
             rebuilt = "{fixed} rows rebuilt, " if report.fix else ""
             for line in table({"FINDING": report.findings, "NOTICE": report.notices}):
                 self.stdout.write(line)
+            if report.left_out:
+                self.stdout.write(f"and {report.left_out} more: of each check the first {MOST} are listed")
             self.stdout.write(f"{prefix}: {(rebuilt + self.summary).format_map(report.counts)}")
         if report.findings:
             left = " left, of which records are never rebuilt: look at them by hand" if report.fix else ""
             # Cron mails only this line.
             raise CommandError(
-                f"{prefix}: {len(report.findings)} findings{left}; first {report.findings[0]};"
-                " manage.py check_data lists them all"
+                f"{prefix}: {report.counts['findings']} findings{left}; first {report.findings[0]};"
+                " manage.py check_data lists them"
             )
+
+
+def together(found: Iterable[Findings]) -> Findings:
+    all_found = list(found)
+    return Findings(chain.from_iterable(all_found), sum(each.number for each in all_found))
 
 
 def table(blocks: Mapping[str, Sequence[Finding]]) -> Iterator[str]:
