@@ -101,6 +101,19 @@ def http_address(value: str) -> str:
     return value
 
 
+def bot_token(value: str) -> str:
+    if re.fullmatch(r"[0-9]+:[A-Za-z0-9_-]+", value):
+        return value
+    # An error never repeats it.
+    raise ValueError("write it as BotFather gave it, such as 123456:ABC-DEF")
+
+
+def chat(value: str) -> str:
+    if re.fullmatch(r"-?[0-9]{1,19}|@[A-Za-z0-9_]+", value):
+        return value
+    raise ValueError(f"{value!r} is no chat; write its id, such as -1001234567890, or its @name")
+
+
 def zone(value: str) -> ZoneInfo:
     try:
         return ZoneInfo(value)
@@ -121,6 +134,12 @@ def number_of(unit: str, *, least: int, most: int) -> Callable[[str], int]:
         raise ValueError(f"{value!r} is not a number of {unit} from {least} to {most}")
 
     return cast
+
+
+def log_format(value: str) -> str:
+    if value in ("line", "json"):
+        return value
+    raise ValueError(f"{value!r} is neither line nor json")
 
 
 ROLES = ["support", "manager", "owner"]
@@ -157,8 +176,17 @@ DATABASES = {
 }
 # Between us and PostgreSQL stands a pooler that gives each transaction another connection: nothing may outlive one.
 POOLED = read("POOLED", boolean, default=False)
+# A machine that is gone sends no word: seconds until it is given up when it is called, and in the middle of an answer.
+DEAD_HOST = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+}
 DATABASES["default"] |= {
-    "OPTIONS": DATABASES["default"].get("OPTIONS", {})
+    "OPTIONS": DEAD_HOST
+    | DATABASES["default"].get("OPTIONS", {})
     | {"server_side_binding": True, "prepare_threshold": None if POOLED else 5},
     "POOLED": POOLED,
 }
@@ -178,11 +206,14 @@ if PRODUCTION:
     # TLS ends at the proxy in front, which sets this header and drops a client's own.
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_SSL_REDIRECT = True
-    SECURE_HSTS_SECONDS = 30 * 24 * 3600
+    SECURE_HSTS_SECONDS = 365 * 24 * 3600
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     SECURE_HSTS_PRELOAD = True
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
+    # A browser takes cookies of such a name from this host alone, and over HTTPS.
+    SESSION_COOKIE_NAME = "__Host-sessionid"
+    CSRF_COOKIE_NAME = "__Host-csrftoken"
 
 # Of whom a second factor is required at the login.
 SECOND_FACTOR = read("SECOND_FACTOR", roles, default=ROLES if PRODUCTION else [])
@@ -191,6 +222,8 @@ OTP_TOTP_ISSUER = "SmetaBot"
 CSRF_COOKIE_HTTPONLY = True
 # A session ends when nothing was asked of it for so long.
 SESSION_COOKIE_AGE = 60 * read("SESSION_IDLE_MINUTES", number_of("minutes", least=1, most=10080), default=60)
+# However much is asked of it, it ends so long after the login.
+SESSION_SECONDS = 3600 * read("SESSION_HOURS", number_of("hours", least=1, most=720), default=12)
 # Repeated failures lock a name out at the address that they come from, so that nobody can lock out a member of staff
 # from elsewhere.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
@@ -247,6 +280,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    # A probe comes without TLS, with any name for this host, and leaves no trace.
+    "smetabot.probes.probes_middleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.middleware.security.SecurityMiddleware",
@@ -280,6 +315,11 @@ TEMPLATES = [
     }
 ]
 
+# The bytes of a form, and its fields: an act on 500 rows has as many.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 1_000
+FILE_UPLOAD_HANDLERS = ["adminlog.requests.NoFiles"]
+
 ROOT_URLCONF = "smetabot.urls"
 WSGI_APPLICATION = "smetabot.wsgi.application"
 # Not in cookies: what is told of an act names people.
@@ -292,6 +332,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+    {"NAME": "adminlog.passwords.NoNameOfTheProduct"},
 ]
 
 # What is no page speaks English in UTC: commands, cron's mails, the journal, logs.
@@ -310,9 +351,18 @@ ROLLUP_OPEN_DAYS = read("ROLLUP_OPEN_DAYS", number_of("days", least=0, most=365)
 # Months of events that are over for longer go to files, and out of the table; 0 keeps all of them there.
 EVENTS_RETENTION_MONTHS = read("EVENTS_RETENTION_MONTHS", number_of("months", least=0, most=1200), default=0)
 EVENTS_ARCHIVE = BASE_DIR / read("EVENTS_ARCHIVE", Path, default="archive")
+# Where the daily backup goes, if there is one, and how many of them are kept; 0 keeps all.
+BACKUPS = read("BACKUPS", BASE_DIR.joinpath, default=None)
+BACKUPS_KEEP = read("BACKUPS_KEEP", number_of("backups", least=0, most=10000), default=14)
 # Whom collect_views asks, and how many seconds it waits for an answer.
 USERBOT_URL = read("USERBOT_URL", http_address, default=None)
 USERBOT_TIMEOUT = read("USERBOT_TIMEOUT", number_of("seconds", least=1, most=600), default=30)
+# The Telegram chat that watch_jobs tells of alerts, and the bot that it does so by.
+ALERTS_BOT_TOKEN = read("ALERTS_BOT_TOKEN", bot_token, default=None)
+ALERTS_CHAT = read("ALERTS_CHAT", chat, default=None)
+ALERTS_API_URL = read("ALERTS_API_URL", http_address, default="https://api.telegram.org")
+if bool(ALERTS_BOT_TOKEN) != bool(ALERTS_CHAT):
+    raise ImproperlyConfigured("Set both ALERTS_BOT_TOKEN and ALERTS_CHAT, or neither.")
 # How long a paid subscription that has ended stays live; 0 turns grace off.
 GRACE_DAYS = read("GRACE_DAYS", number_of("days", least=0, most=3650), default=3)
 # What a full referral cycle earns.
@@ -343,15 +393,35 @@ CRONJOBS = [
     ("25 * * * *", "django.core.management.call_command", ["roll_up_days"]),
     ("30 3 * * *", "django.core.management.call_command", ["verify_journal"]),
     ("40 3 * * *", "django.core.management.call_command", ["maintain_partitions"]),
+    ("50 3 * * *", "django.core.management.call_command", ["clear_expired"]),
+    ("*/5 * * * *", "django.core.management.call_command", ["watch_jobs"]),
+    *([("0 4 * * *", "django.core.management.call_command", ["backup"])] if BACKUPS else []),
 ]
 
+# `json` tells of each request and of each run of a job, for a journal that machines read; `line` only of what went
+# wrong, and cron mails that.
+LOG_FORMAT = read("LOG_FORMAT", log_format, default="line")
+TALE = {"handlers": ["stderr" if LOG_FORMAT == "json" else "nowhere"], "level": "INFO", "propagate": False}
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"context": {"()": "adminlog.logs.Context"}},
+    "formatters": {
+        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+        "json": {"()": "adminlog.logs.JsonLines"},
+    },
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["context"]},
+        "nowhere": {"class": "logging.NullHandler"},
+    },
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {
+        # Django's own would mail errors.
+        "django": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
         "django.request": {"handlers": ["stderr"], "level": "ERROR", "propagate": False},
+        "gunicorn.error": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
+        "adminlog.requests": TALE,
+        "adminlog.jobs": TALE,
     },
 }
 

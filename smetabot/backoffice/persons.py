@@ -20,6 +20,7 @@ from core.contractors import refuse_erased
 from core.models import Channel, Client, Contractor, Invite, Publication, TeamMember
 from core.operations import Change, lock, staff_operation, write
 from referrals.models import Referral, ReferralCycle, ReferralLink
+from smetabot.postgres.fields import AnyJSON
 from smetabot.postgres.locks import BUSY
 
 # Of an event in a channel, what is the contractor's own doing. The others are their clients'.
@@ -171,7 +172,7 @@ def held_about(contractor: Contractor) -> Iterator[tuple[type[Model], QuerySet[A
     acts = AdminAction.objects.filter(contractors__contains=[contractor.pk]).order_by("seq")
     # What an act on another contractor tells is of that one.
     about = Q(target_type=Contractor._meta.label_lower) & ~Q(target_id=contractor.pk)
-    told = Case(When(about, then=Value(None, JSONField())), default=F("details__personal"))
+    told = Case(When(about, then=Value(None, JSONField(decoder=AnyJSON))), default=F("details__personal"))
     yield AdminAction, acts.values(*TOLD_OF_ACTS, personal=told)
 
 

@@ -24,7 +24,7 @@ assert {"apply_gifts", "check_data", "verify_journal"} <= set(JOBS)
 
 # In JSON a job prints what it counts; these the things themselves, or a text.
 LISTS = {"check_data": {"findings", "notices"}, "verify_journal": {"broken"}}
-TEXTS = {"verify_journal": {"hash"}}
+TEXTS = {"verify_journal": {"hash"}, "backup": {"name", "head"}}
 
 # What a job does not start without; there is nothing in it to do.
 ARGUMENTS = {"import_views": ["smetabot/tests/no_views.csv"]}
@@ -37,9 +37,11 @@ one_job = pytest.mark.parametrize("job", ["advance_referrals"])
 
 
 @pytest.fixture
-def manage(manage):
+def manage(manage, tmp_path):
+    needed = {"USERBOT_URL": USERBOT_URL, "BACKUPS": str(tmp_path)}
+
     def start(job, *args, **variables):
-        return manage(job, *ARGUMENTS.get(job, []), *args, **{"USERBOT_URL": USERBOT_URL} | variables)
+        return manage(job, *ARGUMENTS.get(job, []), *args, **needed | variables)
 
     return start
 
@@ -172,7 +174,7 @@ def test_a_read_only_database_is_one_line_and_not_done(manage, job, test_databas
 
 @every_job
 def test_a_clock_that_call_command_is_given_is_held_to_the_same_rule(job, settings):
-    settings.USERBOT_URL = USERBOT_URL
+    settings.USERBOT_URL, settings.BACKUPS = USERBOT_URL, settings.BASE_DIR
     with pytest.raises(CommandError, match="is no time with a zone") as refused:
         call_command(job, *ARGUMENTS.get(job, []), now="2026-01-31T09:00:00")
     assert refused.value.returncode == 2

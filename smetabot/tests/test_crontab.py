@@ -83,6 +83,8 @@ def test_an_installed_line_runs_its_job_in_crons_empty_environment(python, cron,
         ("roll_up_days", "done"),
         ("verify_journal", "done"),
         ("maintain_partitions", "done"),
+        ("clear_expired", "done"),
+        ("watch_jobs", "done"),
     ]
 
 

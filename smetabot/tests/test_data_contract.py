@@ -96,6 +96,11 @@ TABLES = {
     """,
     "admin.action_details": "id:bigint salt:uuid?=gen_random_uuid() personal:jsonb?",
     "admin.notes": "id:bigint contractor_id:bigint author_id:bigint text:text? created_at:timestamptz=now()",
+    "admin.admin_alerts": """
+        id:bigint fingerprint:text command:text kind:text text:text run_id:bigint? count:integer=1 state:text='open'
+        first_seen_at:timestamptz=now() last_seen_at:timestamptz=now() resolved_at:timestamptz? told_state:text?
+        told_at:timestamptz?
+    """,
 }
 
 FOREIGN_KEYS = """
@@ -131,6 +136,7 @@ FOREIGN_KEYS = """
     admin.admin_actions.details_id admin.action_details restrict
     admin.admin_actions.part_of_id admin.admin_actions restrict
     admin.notes.author_id admin.admin_users restrict
+    admin.admin_alerts.run_id admin.job_runs set null
 """
 
 # Unique keys, primary ones apart from id included.

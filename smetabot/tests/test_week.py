@@ -24,6 +24,8 @@ LOOKS = {"check_data": "findings", "verify_journal": "broken"}
 NEVER = {
     "apply_gifts failed",
     *["roll_up_days removed", "roll_up_days kept"],
+    *[f"watch_jobs {number}" for number in ("late", "killed", "opened", "closed", "told")],
+    *[f"clear_expired {number}" for number in ("sessions", "attempts", "runs")],
     *["maintain_partitions rows_left", "maintain_partitions months_detached", "maintain_partitions tables_dropped"],
 }
 
