@@ -19,7 +19,7 @@ test: .venv/.developing
 	@DEBUG=1 $(PYTHON) -m pytest -n 2 --dist worksteal
 
 fuzz: .venv/.developing  ## rubbish into everything that takes something in, for some five minutes: EXAMPLES=600; docs/reliability.md
-	@DEBUG=1 HYPOTHESIS_EXAMPLES=$(or $(EXAMPLES),600) HOSTILE_INPUT_REPORT=docs/reliability.md $(PYTHON) -m pytest -v smetabot/tests/test_hostile_input.py
+	@DEBUG=1 HOSTILE_EXAMPLES=$(or $(EXAMPLES),600) HOSTILE_INPUT_REPORT=docs/reliability.md $(PYTHON) -m pytest -v smetabot/tests/test_hostile_input.py
 
 chaos: .venv/.running  ## faults of all kinds to all jobs and acts, on a server of its own: SEED=1; docs/reliability.md
 	@$(PYTHON) -m chaos --seed $(or $(SEED),1)

@@ -326,7 +326,7 @@ class AdminAlertAdmin(BaseAdmin):
         "command",
         "kind",
         "problem",
-        number("count"),
+        number("count", _("times seen")),
         "first_seen_at",
         "last_seen_at",
     ]
@@ -340,7 +340,7 @@ class AdminAlertAdmin(BaseAdmin):
         column("text", show=preformatted),
         "count",
         ("first_seen_at", "last_seen_at", "resolved_at"),
-        (link("run"), "runs"),
+        (link("run", _("job run")), "runs"),
         ("told_state", "told_at"),
     ]
 

@@ -99,6 +99,14 @@ class JobCommand(OneLineCommand, Generic[ReportT]):
         parser.add_argument("--now", type=moment, help="the moment to work at, such as 2026-01-31T09:00:00Z")
         parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
 
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        # What a process that goes on says afterwards is not of this run.
+        token = logs.run_id.set(None)
+        try:
+            return super().execute(*args, **options)
+        finally:
+            logs.run_id.reset(token)
+
     def handle(self, *, dry_run: bool, now: str | dt.datetime | None, json: bool, **options: Any) -> None:
         try:
             given = moment(now) if now is not None else None

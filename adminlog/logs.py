@@ -9,7 +9,7 @@ from pythonjsonlogger.json import JsonFormatter
 
 from adminlog import requests
 
-# Of admin.job_runs. A process is one run, so it is never taken back.
+# Of admin.job_runs.
 run_id: ContextVar[int | None] = ContextVar("run_id", default=None)
 
 

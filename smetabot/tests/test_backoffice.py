@@ -15,7 +15,7 @@ from django.urls import reverse
 from factory.django import DjangoModelFactory
 
 from adminlog.models import AdminAction, AdminUser, Note
-from adminlog.tests.form import change, shown
+from adminlog.tests.form import change
 from analytics.models import Event
 from billing.models import Gift, Plan, SubscriptionHistory
 from core.factories import ClientFactory, ContractorFactory, InviteFactory
@@ -36,25 +36,8 @@ MAY = {
     Plan: {"change"},
     TeamMember: {"add", "delete"},
 }
-NASTY = [
-    "\0",
-    str(10**30),
-    "-1" + "0" * 30,
-    "9" * 5000,
-    "@",
-    "'",
-    '"',
-    '""',
-    "%",
-    "\\",
-    "👍",
-    "x y " * 2000,
-    "²",
-    "a'b\"c",
-]
 
 pytestmark = pytest.mark.django_db
-FORGED = ["\0", "", "x", "9" * 5000, str(10**30), "NaN", "sNaN", "1e999", "[" * 5000, r'{"x": "\u0000"}', "👍"]
 every_page = pytest.mark.parametrize("model", admin.site._registry, ids=lambda model: model._meta.label)
 
 
@@ -131,25 +114,6 @@ def test_a_row_opens_and_nothing_is_allowed_that_is_not_named_here(anna, model):
 
 
 @every_page
-def test_no_search_breaks_a_list_or_the_choice_of_a_parent(anna, model):
-    row_of(model)
-    page = {"app_label": model._meta.app_label, "model_name": model._meta.model_name}
-    for term in NASTY:
-        assert anna.get(url(model, "changelist"), {"q": term}).status_code == 200
-        for name in admin.site._registry[model].autocomplete_fields:
-            choice = page | {"field_name": name, "term": term}
-            assert anna.get(reverse("admin:autocomplete"), choice).status_code == 200
-
-
-@every_page
-def test_no_address_breaks_a_page(anna, model):
-    for key in ("0", "nothing", str(10**30), "\0", "-1"):
-        assert anna.get(url(model, "change", key)).status_code == 302
-    for query in ({"p": 10**30}, {"p": "x"}, {"o": "99.-1.x"}, {"nothing": 1}, {"all": ""}, {"_facets": 1}):
-        assert anna.get(url(model, "changelist"), query, follow=True).status_code == 200
-
-
-@every_page
 def test_a_form_sent_back_as_it_came_changes_nothing(anna, model):
     row = row_of(model)
     before = model.objects.filter(pk=row.pk).values()[0]
@@ -157,32 +121,6 @@ def test_a_form_sent_back_as_it_came_changes_nothing(anna, model):
         assert change(anna, url(model, "change", row.pk), reason="none").status_code == 302
     assert model.objects.filter(pk=row.pk).values()[0] == before
     assert not AdminAction.objects.filter(target_type=model._meta.label_lower).exists()
-
-
-@every_page
-def test_no_forged_form_breaks_a_page(anna, model):
-    row = row_of(model)
-    may = MAY.get(model, set())
-    for address in [url(model, "change", row.pk)] * ("change" in may) + [url(model, "add")] * ("add" in may):
-        form = shown(anna.get(address))
-        for name in form:
-            for value in FORGED:
-                assert anna.post(address, form | {name: value}).status_code in (200, 302), (name, value)
-
-
-@every_page
-def test_no_address_breaks_the_form_that_adds_a_row(anna, model):
-    if "add" not in MAY.get(model, set()):
-        return
-    for name in anna.get(url(model, "add")).context["adminform"].form.fields:
-        for value in FORGED:
-            assert anna.get(url(model, "add"), {name: value}).status_code == 200
-            assert anna.post(url(model, "add"), {name: value}).status_code == 200
-
-
-@pytest.mark.parametrize("page", ["x", "9", "0", "-1", ""])
-def test_no_page_breaks_the_search_of_the_menu(anna, page):
-    assert anna.get(reverse("admin:search"), {"s": "contr", "page": page}).status_code == 200
 
 
 @pytest.mark.parametrize("lookup", ["views_daily", "views_daily__in", "views_daily__gt"])

@@ -64,7 +64,7 @@ ALIKE = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 # Choices of the time zone, and what somebody wrote.
-WRITTEN = ["contractor", "They asked for it.", "Wants to be called after six."]
+WRITTEN = ["contractor", "They asked for it.", "Wants to be called after six.", "gift 5: it does not start"]
 
 
 def english(page):

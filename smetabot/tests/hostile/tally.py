@@ -118,10 +118,11 @@ def assert_clear(response: HttpResponse, *, is_done: bool) -> None:
 
 
 def leads_on(response: HttpResponse) -> bool:
-    """To the login, to a list that says what was wrong, or on from an address that only leads to another."""
+    """To the login (which a logout leads to, too), to a list that says what was wrong, or on from an address that only
+    leads to another."""
     location, path = response.headers["Location"], response.wsgi_request.path
     moved = location.startswith(path) and location.partition("?")[0] != path
-    return moved or location.startswith(reverse("admin:login")) or "e=1" in location
+    return moved or location.startswith(reverse("admin:login")) or "e=1" in location or path == reverse("admin:logout")
 
 
 def forms_of(response: HttpResponse) -> list[Any]:
