@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import tenacity
+from django.conf import settings
 from django.db import connection, transaction
 from psycopg.errors import DuplicateObject, InternalError_, UniqueViolation
 
@@ -85,8 +86,8 @@ public.auth_group_permissions            -       -        -       -           - 
 public.auth_user                         -       raw*     -       -           -         -
 public.auth_user_groups                  -       -        -       -           -         -
 public.auth_user_user_permissions        -       -        -       -           -         -
-public.axes_accessattempt                -       rawd     rd      -           -         -
-public.axes_accessattemptexpiration      -       rawd     rd      -           -         -
+public.axes_accessattempt                -       rawd     r*d     -           -         -
+public.axes_accessattemptexpiration      -       rawd     r*d     -           -         -
 public.axes_accessfailurelog             -       r        -       -           -         -
 public.axes_accesslog                    -       r        -       -           -         -
 public.django_admin_log                  -       r        -       -           -         -
@@ -153,6 +154,9 @@ COLUMNS = {
     ("admin.job_runs", CRON, "w"): RUN,
     # Whoever reads a session's key is in.
     ("public.django_session", CRON, "r"): "expire_date",
+    # Not who it was, from where, and what was typed.
+    ("public.axes_accessattempt", CRON, "r"): "id attempt_time",
+    ("public.axes_accessattemptexpiration", CRON, "r"): "access_attempt_id",
     ("admin.admin_alerts", CRON, "w"): ALERT,
     # To check the foreign keys of a month that is attached.
     ("core.channels", PARTITIONS, "r"): "id",
@@ -164,18 +168,26 @@ COLUMNS = {
 }
 
 # Behind a pooler a session has no settings of its own, but these. An export streams for minutes, of which each
-# statement takes a moment; a job may take long, and one that hangs is to end before the next day's.
+# statement takes a moment; a job may take long, and one that hangs is to end before the next day's. With row_security
+# off a policy, which its owner might have put on events to have code run by whoever reads them, is an error.
 SETTINGS: dict[str, dict[str, str]] = {
-    BOT: {},
+    BOT: {"row_security": "off"},
     WEB: {
+        "row_security": "off",
         "statement_timeout": "2min",
         "lock_timeout": "10s",
         "idle_in_transaction_session_timeout": "1min",
         "jit": "off",
     },
-    CRON: {"statement_timeout": "2h", "lock_timeout": "10min", "idle_in_transaction_session_timeout": "15min"},
+    CRON: {
+        "row_security": "off",
+        "statement_timeout": "2h",
+        "lock_timeout": "10min",
+        "idle_in_transaction_session_timeout": "15min",
+    },
     PARTITIONS: {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0"},
     READONLY: {
+        "row_security": "off",
         "default_transaction_read_only": "on",
         "statement_timeout": "10min",
         "idle_in_transaction_session_timeout": "10min",
@@ -276,10 +288,14 @@ HELD = r"""
         JOIN pg_namespace ON pg_namespace.oid = relnamespace
         WHERE nspname = ANY(%(schemas)s) AND attacl IS NOT NULL AND NOT attisdropped
         UNION ALL
-        SELECT 'FUNCTION', format('%%I.%%I', nspname, proname), '', proowner,
-            coalesce(proacl, acldefault('f', proowner))
+        SELECT 'FUNCTION', format('%%I.%%I', nspname, proname) || CASE
+                WHEN count(*) OVER (PARTITION BY pronamespace, proname) > 1
+                THEN format('(%%s)', pg_get_function_identity_arguments(pg_proc.oid)) ELSE ''
+            END, '', proowner, coalesce(proacl, acldefault('f', proowner))
         FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace
-        WHERE nspname = ANY(%(schemas)s) AND nspname <> 'public'
+        WHERE nspname = ANY(%(schemas)s) AND NOT EXISTS (
+            SELECT FROM pg_depend WHERE classid = 'pg_proc'::regclass AND objid = pg_proc.oid AND deptype = 'e'
+        )
     )
     SELECT kind, name, rolname, privilege_type, col, bool_or(is_grantable)
     FROM objects CROSS JOIN LATERAL aclexplode(acl) JOIN ours ON ours.oid = grantee
@@ -311,7 +327,7 @@ class Place:
 def place() -> Place:
     [row] = rows("""
         SELECT quote_ident(current_database()), owner.rolname, me.rolname,
-            me.rolsuper OR me.rolcreaterole AND pg_has_role(me.oid, owner.oid, 'USAGE')
+            me.rolsuper
         FROM pg_roles AS me, pg_class JOIN pg_roles AS owner ON owner.oid = relowner
         WHERE me.rolname = current_user AND pg_class.oid = 'core.contractors'::regclass
     """)
@@ -321,8 +337,8 @@ def place() -> Place:
 def differences() -> list[Difference]:
     """Between the table and the database. First what the rest stands on."""
     here = place()
-    return [*_of_roles(here), *_of_rights(here, of={"DATABASE", "SCHEMA"}), *_of_owners(here), *_of_rights(here),
-            *_of_defaults(here), *_of_tables()]  # fmt: skip
+    return [*_of_roles(here), *_of_rights(here, of={"DATABASE", "SCHEMA"}), *_of_languages(here), *_of_owners(here),
+            *_of_rights(here), *_of_defaults(here), *_of_tables()]  # fmt: skip
 
 
 def _of_roles(here: Place) -> Iterator[Difference]:
@@ -350,23 +366,60 @@ def _of_roles(here: Place) -> Iterator[Difference]:
     if not inherits:
         yield Difference(f"{here.owner} is no member of {PARTITIONS}", f"GRANT {PARTITIONS} TO {_quoted(here.owner)}")
     yield from _of_settings(here)
+    # Where one develops or tests it is a superuser's.
+    if settings.PRODUCTION:
+        [(is_super, makes_roles)] = rows("SELECT rolsuper, rolcreaterole FROM pg_roles WHERE rolname = %s", here.owner)
+        for has, word in ((is_super, "SUPERUSER"), (makes_roles, "CREATEROLE")):
+            if has:
+                yield Difference(f"{here.owner}, who owns the tables, has {word}: ALTER ROLE … NO{word}", None)
 
 
 def _of_settings(here: Place) -> Iterator[Difference]:
+    """Each role may change its own, and for all databases, too. The owner may have others beside ours."""
+    wanted = SETTINGS | {here.owner: {"row_security": "off"}}
     set_now: Mapping[str, dict[str, str]] = defaultdict(dict)
-    for role, setting in rows(
-        "SELECT rolname, unnest(setconfig) FROM pg_db_role_setting JOIN pg_roles ON pg_roles.oid = setrole"
-        " WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    for role, everywhere, setting in rows(
+        "SELECT rolname, setdatabase = 0, unnest(setconfig) FROM pg_db_role_setting"
+        " JOIN pg_roles ON pg_roles.oid = setrole WHERE rolname = ANY(%s) AND setdatabase IN"
+        " (0, (SELECT oid FROM pg_database WHERE datname = current_database())) ORDER BY 1, 2, 3",
+        list(wanted),
     ):
         name, _, value = setting.partition("=")
-        set_now[role][name] = value
-    for role, settings in SETTINGS.items():
-        for name, value in settings.items():
+        if not everywhere:
+            set_now[role][name] = value
+        if role in ROLES and (everywhere or name not in wanted[role]):
+            where = "" if everywhere else f" IN DATABASE {here.database}"
+            yield Difference(f"{role} has {name} set to {value}", f"ALTER ROLE {role}{where} RESET {_setting(name)}")
+    for role, ours in wanted.items():
+        for name, value in ours.items():
             if set_now[role].get(name) != value:
                 yield Difference(
                     f"{role} has no {name} of {value}",
-                    f"ALTER ROLE {role} IN DATABASE {here.database} SET {name} = '{value}'",
+                    f"ALTER ROLE {_quoted(role)} IN DATABASE {here.database} SET {name} = '{value}'",
                 )
+
+
+def _of_languages(here: Place) -> Iterator[Difference]:
+    """Who may use none makes no function. One on events would run by the right of whoever writes there."""
+    wanted = {(name, here.owner) for (name,) in rows("SELECT quote_ident(lanname) FROM pg_language WHERE lanpltrusted")}
+    held = {
+        tuple(row)
+        for row in rows(
+            """
+            SELECT quote_ident(lanname), coalesce(rolname, 'PUBLIC')
+            FROM pg_language CROSS JOIN LATERAL aclexplode(coalesce(lanacl, acldefault('l', lanowner)))
+            LEFT JOIN pg_roles ON pg_roles.oid = grantee
+            WHERE lanpltrusted AND (grantee = 0 OR rolname = ANY(%s))
+            """,
+            [*ROLES, here.owner],
+        )
+    }
+    for name, grantee in sorted(wanted - held):
+        yield Difference(
+            f"{grantee} lacks USAGE on language {name}", f"GRANT USAGE ON LANGUAGE {name} TO {_quoted(grantee)}"
+        )
+    for name, grantee in sorted(held - wanted):
+        yield Difference(f"{grantee} has USAGE on language {name}", f"REVOKE USAGE ON LANGUAGE {name} FROM {grantee}")
 
 
 def _of_rights(here: Place, *, of: set[str] | None = None) -> Iterator[Difference]:
@@ -399,7 +452,9 @@ def _statements(verb: str, some: set[Right], form: str) -> Iterator[Difference]:
     for (kind, name, grantee), verbs in together.items():
         told = ", ".join(verbs)
         thing = name if kind == "TABLE" else f"{kind.lower()} {name}"
-        yield Difference(f"{grantee} {verb} {told} on {thing}", form.format(f"{told} ON {kind} {name}", grantee))
+        # A procedure is no FUNCTION to GRANT.
+        routine = f"{'ROUTINE' if kind == 'FUNCTION' else kind} {name}"
+        yield Difference(f"{grantee} {verb} {told} on {thing}", form.format(f"{told} ON {routine}", grantee))
 
 
 def _of_owners(here: Place) -> Iterator[Difference]:
@@ -491,7 +546,8 @@ def _is_of_neighbours(error: BaseException) -> bool:
 def set_up() -> list[Difference]:
     """All of it or nothing, in one transaction. Returns what there was to do; what is left in the end is for a person.
 
-    MissingRightError when who runs it may not make roles, or not give away what is the owner's.
+    MissingRightError when who runs it is no superuser: languages are one's, and to make roles is up to PostgreSQL 15
+    nearly as much.
     """
     done = []
     with transaction.atomic():
@@ -499,8 +555,8 @@ def set_up() -> list[Difference]:
         rows("SELECT pg_advisory_xact_lock(hashtextextended('setup_roles', 0))")
         if not (here := place()).may_set_up:
             raise MissingRightError(
-                f"{here.runner} may not set up roles here: run it as a superuser, such as postgres, or as {here.owner}"
-                " if that has CREATEROLE"
+                f"{here.runner} may not set up roles here: run it as a superuser, such as postgres over the server's"
+                " socket"
             )
         # Who waits for a lock on events has the bot wait behind.
         set_patience(QUICK)
@@ -524,3 +580,8 @@ def rows(sql: str, *params: Any) -> list[Any]:
 
 def _quoted(name: str) -> str:
     return connection.ops.quote_name(name)
+
+
+def _setting(name: str) -> str:
+    """An extension's has a dot in it."""
+    return ".".join(map(_quoted, name.split(".")))
