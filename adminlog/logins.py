@@ -5,7 +5,7 @@ from typing import Any
 
 from axes.backends import AxesStandaloneBackend
 from axes.handlers.database import AxesDatabaseHandler
-from axes.helpers import get_client_username, get_failure_limit
+from axes.helpers import get_failure_limit
 from django.contrib import auth
 from django.contrib.auth.signals import user_login_failed
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -75,7 +75,7 @@ class LockOutHandler(AxesDatabaseHandler):
     def user_login_failed(
         self, sender: Any, credentials: dict[str, Any], request: Any = None, *, step: str = "password", **kwargs: Any
     ) -> None:
-        username = str(get_client_username(request, credentials) or "")
+        username = str(credentials.get("username") or "")
         with transaction.atomic():
             # One failure of a name at a time: of several at once exactly one is the lock-out's.
             with connection.cursor() as cursor:
@@ -94,7 +94,7 @@ class LockOutHandler(AxesDatabaseHandler):
             journal.write(acts, by=by)
 
     def count(self, sender: Any, credentials: dict[str, Any], request: Any) -> None:
-        """With nothing of what the client wrote but the name: axes would store it, secrets among it, and fail on what
+        """With nothing of what the client wrote: axes would store it, secrets among it, and fail on what
         PostgreSQL does not store."""
         bare = copy(request)
         bare.GET = bare.POST = QueryDict()

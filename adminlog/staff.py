@@ -4,7 +4,6 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
-from axes.utils import reset as lift_lock_out
 from django.apps.registry import Apps
 from django.apps.registry import apps as installed_apps
 from django.contrib.auth import get_user_model
@@ -13,7 +12,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from adminlog import journal, second_factor, sessions
+from adminlog import journal, lock_outs, second_factor, sessions
 from adminlog.models import AdminUser
 
 
@@ -101,7 +100,7 @@ def reset_access(
     removed = not keep_second_factor and second_factor.is_set_up_for(login)
     if not keep_second_factor:
         second_factor.remove(login)
-    forgotten = bool(lift_lock_out(username=login.get_username()))
+    forgotten = lock_outs.lift(login.get_username())
     # With a kept password they would go on, and on a lost phone there may be one.
     sessions.end(login)
     facts = {"password": not keep_password, "second_factor": removed, "failed_logins": forgotten}

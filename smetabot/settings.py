@@ -202,6 +202,8 @@ if PRODUCTION and not (SECRET_KEY and ALLOWED_HOSTS):
 SECRET_KEY = SECRET_KEY or embedded.secret_key(EMBEDDED)
 ALLOWED_HOSTS = ALLOWED_HOSTS or [".localhost", "127.0.0.1", "[::1]"]
 
+# Of probes, which ask this machine itself.
+SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$"]
 if PRODUCTION:
     # TLS ends at the proxy in front, which sets this header and drops a client's own.
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
@@ -227,6 +229,7 @@ SESSION_SECONDS = 3600 * read("SESSION_HOURS", number_of("hours", least=1, most=
 # Repeated failures lock a name out at the address that they come from, so that nobody can lock out a member of staff
 # from elsewhere.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_USERNAME_CALLABLE = "adminlog.lock_outs.counted_as"
 AXES_HANDLER = "adminlog.logins.LockOutHandler"
 AXES_LOCKOUT_CALLABLE = "smetabot.backoffice.login.locked_out"
 AXES_FAILURE_LIMIT = 5
@@ -280,11 +283,11 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    # A probe comes without TLS, with any name for this host, and leaves no trace.
-    "smetabot.probes.probes_middleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    # A probe comes without TLS, with any name for this host, and leaves no trace.
+    "smetabot.probes.probes_middleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     # Of what comes from below nothing is kept, a refusal neither: Django's admin leaves out some of its pages.
     "django.views.decorators.cache.never_cache",

@@ -13,6 +13,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from adminlog import second_factor, staff
 from adminlog.factories import AdminUserFactory
+from adminlog.lock_outs import key_of
 from adminlog.models import ActionDetails, AdminAction, AdminUser
 from adminlog.tests.form import do, shown
 from adminlog.tests.staff import browser
@@ -29,7 +30,7 @@ def boris() -> Client:
     login = User.objects.get(username="boris")
     TOTPDevice.objects.create(user=login, confirmed=True)
     second_factor.make_backup_codes(login)
-    AccessAttempt.objects.create(username="boris", ip_address="127.0.0.1", failures_since_start=5)
+    AccessAttempt.objects.create(username=key_of("boris"), ip_address="127.0.0.1", failures_since_start=5)
     return client
 
 

@@ -12,6 +12,7 @@ from django.contrib.auth.models import User
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from adminlog import second_factor
+from adminlog.lock_outs import key_of
 from adminlog.models import AdminAction, AdminUser
 from adminlog.tests.staff import browser
 
@@ -60,7 +61,7 @@ def anna() -> User:
     browser("manager", password=PASSWORD)
     login = User.objects.get(username="anna")
     TOTPDevice.objects.create(user=login, confirmed=True)
-    AccessAttempt.objects.create(username="anna", ip_address="127.0.0.1", failures_since_start=5)
+    AccessAttempt.objects.create(username=key_of("anna"), ip_address="127.0.0.1", failures_since_start=5)
     return login
 
 

@@ -40,7 +40,7 @@ PENDING, WAITING, SHOWN_ONCE = "pending_login", "waiting_key", "backup_codes"
 
 
 class LoginForm(AuthenticationForm):
-    # Django's own has no limit, and axes writes down what was typed.
+    # Django's own has no limit.
     username = UsernameField(max_length=150)
 
     def confirm_login_allowed(self, user: Any) -> None:

@@ -26,4 +26,4 @@ def test_no_requirement_is_met_twice_or_without_a_proof():
     rows = [line.strip("| ").split(" | ") for line in met.splitlines() if re.match(r"\| \d", line)]
     numbers = [row[0] for row in rows] + re.findall(r"^\| (\d+\.\d+\.\d+) ", rest, flags=re.MULTILINE)
     assert len(numbers) == len(set(numbers)) > 100
-    assert [row[0] for row in rows if len(row) != 4 or not re.search(r"::test_|\]\(", row[3])] == []
+    assert [row[0] for row in rows if len(row) != 4 or not re.search(r"::test_|\]\(|^by design$", row[3])] == []
