@@ -19,8 +19,10 @@ graceful_timeout = 120
 # Nothing of a worker's memory grows for ever, and they do not all begin anew at once.
 max_requests = 5000
 max_requests_jitter = 1000
-# Only the proxy comes in, by the socket; who asks and by which scheme it says in headers that Django reads itself.
-forwarded_allow_ips = ""
+# Who asks and by which scheme the proxy says in headers that Django reads itself. Whoever comes in by the socket could
+# say more to gunicorn, such as another path.
+secure_scheme_headers: dict[str, str] = {}
+forwarder_headers = ""
 control_socket_disable = True
 # A heartbeat must not wait for a disk.
 worker_tmp_dir = "/dev/shm"

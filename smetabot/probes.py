@@ -19,7 +19,8 @@ PATIENCE = 2
 
 
 def probes_middleware(get_response: Handler) -> Handler:
-    """Before all others: a probe speaks plain HTTP, calls this host by any name, and has no session."""
+    """Before those that ask by which name or scheme, or for whom: a probe speaks plain HTTP, calls this host by any
+    name, and has no session."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         if request.path_info in PATHS:
@@ -51,4 +52,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
         # Why, the log of the database and of the pages tells. Nobody outside needs to know.
         pass
     is_ready = set(parts.values()) == {"ok"}
-    return JsonResponse(parts, status=200 if is_ready else 503)
+    answer = JsonResponse(parts, status=200 if is_ready else 503)
+    # A monitor asks each few seconds: that would be an error in the log each time.
+    answer._has_been_logged = True  # type: ignore[attr-defined]
+    return answer

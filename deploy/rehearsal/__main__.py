@@ -14,7 +14,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 MIRROR = "http://deb.debian.org/debian"
 # With the rest of the commands no network but its own is there, so that no port is anybody else's.
-ONLINE = {"What is yours", "Packages and code"}
+ONLINE = {"Packages and code"}
+UPGRADE = "An upgrade"
 HOST = "office.test"
 
 # certbot's stand-in makes a certificate of its own, which curl is told to believe.
@@ -117,6 +118,13 @@ def prepare(debian: Path) -> None:
     run(*git, "add", "--all")
     run(*git, "commit", "--quiet", "--message", "As it is")
     run(*git, "tag", "v0")
+    run(*git, "commit", "--quiet", "--allow-empty", "--message", "The next version")
+    run(*git, "tag", "v1")
+
+
+def typed(block: str) -> str:
+    """In a shell of its own that stops at the first command that fails: left of || ours would go on."""
+    return f"cat > /tmp/block << 'END OF BLOCK'\n{block}END OF BLOCK\nbash -euo pipefail /tmp/block"
 
 
 def main() -> int:
@@ -132,13 +140,13 @@ def main() -> int:
     try:
         prepare(debian)
         ours = f"export HOST={HOST} REPOSITORY=/root/smetabot.git VERSION=v0\n"
-        told = [(heading, ours if heading == "What is yours" else block) for heading, block in blocks()]
+        told = [(heading, block) for heading, block in blocks() if not block.startswith("export ")]
         say("packages and code")
-        inside(debian, "".join(block for heading, block in told if heading in ONLINE), online=True)
+        inside(debian, ours + "".join(block for heading, block in told if heading in ONLINE), online=True)
         (debian / "usr/sbin/policy-rc.d").unlink()
         start = "service postgresql start > /dev/null; service nginx start > /dev/null\n"
         offline = "".join(
-            f"echo '{heading}'\n(\n{block}) > /tmp/said 2>&1 || {{ cat /tmp/said; exit 1; }}\n"
+            f"echo '{heading}'\n{'export VERSION=v1' if heading == UPGRADE else ''}\n{typed(block)} > /tmp/said 2>&1 < /dev/null || {{ cat /tmp/said; exit 1; }}\n"
             for heading, block in told
             if heading not in ONLINE
         )

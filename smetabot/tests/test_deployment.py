@@ -67,10 +67,19 @@ def test_the_rules_of_the_business_are_the_same_for_all_processes():
     assert set().union(*own.values()) == {"DATABASE_URL", "POOLED"}
 
 
-@pytest.mark.parametrize("unit", ["smetabot-web.service", "smetabot-job@.service"])
+TOLD = {
+    # One that is started again for ever never counts as failed, and its OnFailure= would not be looked at.
+    "smetabot-web.service": 'ExecStopPost=+/bin/sh -c \'[ "$$SERVICE_RESULT" = success ] || '
+    "systemctl start --no-block smetabot-failed@%n.service'",
+    "smetabot-job@.service": "OnFailure=smetabot-failed@%n.service",
+}
+
+
+@pytest.mark.parametrize("unit", TOLD)
 def test_a_service_says_when_it_fails_and_may_do_little(unit):
     said = (UNITS / unit).read_text().splitlines()
-    assert "OnFailure=smetabot-failed@%n.service" in said
+    assert TOLD[unit] in said
+    assert ("Restart=always" in said) == ("OnFailure=smetabot-failed@%n.service" not in said)
     assert {"NoNewPrivileges=yes", "CapabilityBoundingSet=", "ProtectSystem=strict", "ProtectHome=yes"} <= set(said)
 
 
@@ -78,10 +87,21 @@ def test_what_units_name_is_there():
     text = "\n".join(path.read_text() for path in UNITS.rglob("*") if path.is_file())
     for name in re.findall(r"^EnvironmentFile=/etc/smetabot/(.*)$", text, re.M):
         assert (DEPLOY / "env" / name).exists()
-    for name in re.findall(r"^OnFailure=(\S+?)@", text, re.M):
+    for name in re.findall(r"(smetabot-failed)@%n", text):
         assert (UNITS / f"{name}@.service").exists()
     for command in (path.name for path in UNITS.glob("*@*.service.d")):
         assert re.match(r"smetabot-job@(\w+)", command)[1] in get_commands()
+
+
+def test_a_folder_of_state_has_one_account():
+    owners = [path for path in UNITS.rglob("*") if path.is_file() and "StateDirectory=smetabot" in path.read_text()]
+    assert [re.findall("^User=(.*)$", path.read_text(), re.M) for path in owners] == [["smetabot-partitions"]]
+
+
+def test_each_account_of_a_unit_is_made():
+    made = re.search(r"^for account in (.*); do$", PAGE, re.M)[1].split()
+    text = "\n".join(path.read_text() for path in UNITS.rglob("*") if path.is_file())
+    assert set(re.findall("^User=(.*)$", text, re.M)) == set(made)
 
 
 def test_what_the_page_names_is_there():
