@@ -11,8 +11,8 @@ from copy import copy
 from dataclasses import dataclass
 
 from django.core.exceptions import ValidationError
-from django.db import connection
-from django.db.models import Q
+from django.db import connection, transaction
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from adminlog import schedule
@@ -24,10 +24,12 @@ Kind, State = AdminAlert.Kind, AdminAlert.State
 MOST = 10
 LONGEST_TEXT, LONGEST_FINGERPRINT = 2000, 400
 # What varies from one time to the next: what is quoted, the value of a key and a name, and any word with a digit in it.
-VARYING = re.compile(r"""(["']).*?\1|«.*?»|=\([^)]*\)|@\w+""")
+# The apostrophe of "can't" quotes nothing.
+VARYING = re.compile(r"""(?<!\w)(["']).*?\1(?!\w)|«.*?»|=\([^)]*\)|@\w+""")
 AND_MORE = "and # more"
 
-# What a run told already is counted no second time, and what staff closed stays so until there is another run of it.
+# What a run told already is counted no second time, and what staff closed stays so until there is another run of it; of
+# a job that never ran, until there is one. An older run that ends after a newer one does not hide what that said.
 OPEN = """
     INSERT INTO admin.admin_alerts AS alert
         (fingerprint, command, kind, text, run_id, first_seen_at, last_seen_at)
@@ -37,13 +39,14 @@ OPEN = """
     ) AS trouble (fingerprint, command, kind, text, run_id)
     WHERE NOT EXISTS (
         SELECT FROM admin.admin_alerts AS closed
-        WHERE closed.fingerprint = trouble.fingerprint AND closed.run_id = trouble.run_id AND closed.state = 'resolved'
+        WHERE closed.fingerprint = trouble.fingerprint AND closed.state = 'resolved' AND trouble.kind <> 'untold'
+            AND closed.run_id IS NOT DISTINCT FROM trouble.run_id
     )
     ORDER BY trouble.fingerprint
     ON CONFLICT (fingerprint) WHERE state IN ('open', 'acknowledged') DO UPDATE SET
         count = alert.count + (alert.run_id IS DISTINCT FROM excluded.run_id)::integer,
-        text = excluded.text,
-        run_id = excluded.run_id,
+        text = CASE WHEN excluded.run_id < alert.run_id THEN alert.text ELSE excluded.text END,
+        run_id = greatest(alert.run_id, excluded.run_id),
         last_seen_at = greatest(alert.last_seen_at, excluded.last_seen_at)
     RETURNING alert.xmax = 0
 """
@@ -102,12 +105,12 @@ def open_alerts(troubles: Iterable[Trouble], *, now: dt.datetime) -> int:
 def failures(run: JobRun) -> list[Trouble]:
     """The different troubles of a failed run, the first of each as it was told."""
     distinct: dict[str, Trouble] = {}
-    for line in (run.error or "It does not say why.").splitlines():
+    for line in (run.error or "").splitlines():
         if len(distinct) == MOST:
             break
         if (of_line := gist(line)) and of_line != AND_MORE:
             distinct.setdefault(of_line, Trouble(run.command, Kind.FAILED, line, run.pk, of_line))
-    return list(distinct.values())
+    return list(distinct.values()) or [Trouble(run.command, Kind.FAILED, "It does not say why.", run.pk)]
 
 
 def follow(run: JobRun, *, now: dt.datetime) -> None:
@@ -123,8 +126,15 @@ def disproved(of: Q, *, run: JobRun, now: dt.datetime) -> int:
     return close(of & Q(kind=Kind.FAILED) & before, now=now)
 
 
+@transaction.atomic(savepoint=False)
 def close(which: Q, *, now: dt.datetime) -> int:
-    return AdminAlert.objects.unresolved().filter(which).update(state=State.RESOLVED, resolved_at=now)
+    held = hold(AdminAlert.objects.unresolved().filter(which))
+    return AdminAlert.objects.filter(pk__in=held).update(state=State.RESOLVED, resolved_at=now)
+
+
+def hold(alerts: QuerySet[AdminAlert]) -> list[int]:
+    """In the order in which they are opened: else two who change several would wait for each other."""
+    return list(alerts.order_by("fingerprint").select_for_update(no_key=True).values_list("pk", flat=True))
 
 
 def watch(*, now: dt.datetime) -> Watched:

@@ -54,7 +54,9 @@ class Chat:
             raise Refusal(f"it answered {answer.status}: {self.without_token(told)[:200]}")
 
     def without_token(self, text: str) -> str:
-        return " ".join(text.replace(self.token, "…").split()).replace("\0", "")
+        """Of what it sent, as much as a database takes."""
+        storable = text.replace("\0", "").encode("utf-8", "replace").decode()
+        return " ".join(storable.replace(self.token, "…").split())
 
 
 def said(content: bytes) -> dict[str, object]:
@@ -100,6 +102,7 @@ def tell(chat: Chat, *, now: dt.datetime) -> int:
     if not news:
         return 0
     chat.say("\n".join(["SmetaBot back office", *map(line, news)]))
+    alerts.hold(AdminAlert.objects.filter(pk__in=[alert.pk for alert in news]))
     for state in (State.OPEN, State.RESOLVED):
         # As they were told, whatever they are by now.
         told = [alert.pk for alert in news if alert.state == state]

@@ -252,7 +252,8 @@ class BaseAdmin(ModelAdmin):
         return ExportPage(self, request, chosen=request.POST.getlist(ACTION_CHECKBOX_NAME)).answer()
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        obj = super().get_object(request, object_id, from_field)
+        # Of an empty name Django would look for the field.
+        obj = super().get_object(request, object_id, from_field or None)
         if obj is None or request.method != "POST" or not self.has_any_change_permission(request, obj):
             return obj
         # Held until the commit: what a form is compared with, and the journal's "before".

@@ -12,7 +12,7 @@ import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,8 @@ READING = {
     "extra_float_digits": "1",
     "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
+    # Whatever a policy says: it would be code of who owns the table, run as who reads it. pg_dump does the same.
+    "row_security": "off",
 }
 
 
@@ -102,12 +104,13 @@ def take(folder: Path, *, keep: int = 0) -> Taken:
     require_direct_connection()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _unfinished(folder) as (place, lock):
+        problems: list[str] = []
+        with _unfinished(folder, problems) as (place, lock):
             manifest = _fill(place, lock)
             name = _name(manifest)
             os.rename(place, folder / name)
             _sync(folder)
-        deleted, problems = _retire(folder, manifest, keep=keep) if keep else ([], [])
+        deleted = _retire(folder, manifest, problems, keep=keep) if keep else []
     except OSError as error:
         raise BackupError(f"{folder}: {error.strerror or error}; no backup was made") from error
     except (Error, programs.ProgramError) as error:
@@ -130,11 +133,11 @@ def require_direct_connection() -> None:
 
 
 @contextmanager
-def _unfinished(folder: Path) -> Iterator[tuple[Path, int]]:
+def _unfinished(folder: Path, problems: list[str]) -> Iterator[tuple[Path, int]]:
     """A place to write to, which whoever comes later leaves alone as long as somebody holds its lock, and sweeps away
     after that."""
     with _holding(folder):
-        _sweep(folder)
+        _sweep(folder, problems)
         place = Path(tempfile.mkdtemp(prefix=".", suffix=".unfinished", dir=folder))
         lock = os.open(place, os.O_RDONLY)
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -147,7 +150,7 @@ def _unfinished(folder: Path) -> Iterator[tuple[Path, int]]:
 
 @contextmanager
 def _holding(folder: Path, how: int = fcntl.LOCK_EX) -> Iterator[None]:
-    handle = os.open(folder, os.O_RDONLY)
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(handle, how)
         yield
@@ -155,13 +158,15 @@ def _holding(folder: Path, how: int = fcntl.LOCK_EX) -> Iterator[None]:
         os.close(handle)
 
 
-def _sweep(folder: Path) -> None:
+def _sweep(folder: Path, problems: list[str]) -> None:
     for left in folder.glob(".*.unfinished"):
         try:
             with _holding(left, fcntl.LOCK_EX | fcntl.LOCK_NB):
                 shutil.rmtree(left)
         except BlockingIOError:
             pass
+        except OSError as error:
+            problems.append(f"{left} could not be deleted: {error.strerror or error}")
 
 
 def _fill(place: Path, lock: int) -> Manifest:
@@ -174,6 +179,8 @@ def _fill(place: Path, lock: int) -> Manifest:
             f"--snapshot={snapshot}",
             f"--lock-wait-timeout={PATIENCE}",
             *(f"--exclude-table-data={table}" for table in LEFT_OUT),
+            # Nothing of ours is a large object, and one that any role makes, which nobody else may read, would stop it.
+            "--no-blobs",
             "--no-password",
             f"--file={file}",
             # If we are killed it goes on for a while.
@@ -301,33 +308,37 @@ def _name(manifest: Manifest) -> str:
     return f"{re.sub(r'[^A-Za-z0-9_-]', '-', manifest.database)}-{moment:%Y%m%dT%H%M%S.%fZ}"
 
 
-def _retire(folder: Path, newest: Manifest, *, keep: int) -> tuple[list[str], list[str]]:
+def _retire(folder: Path, newest: Manifest, problems: list[str], *, keep: int) -> list[str]:
     """Only what is surely one of the same database, and older."""
-    older: list[tuple[str, Path]] = []
-    for place in folder.iterdir():
-        if not place.name.startswith("."):
+    deleted = []
+    with _holding(folder):
+        for place in sorted(_older(folder, newest), reverse=True)[keep - 1 :]:
             try:
-                manifest = read(place)
-                is_whole = (place / DUMP).stat().st_size == manifest.bytes and place.name == _name(manifest)
-            except (BackupError, OSError):
-                continue
-            is_same = (manifest.database, manifest.cluster) == (newest.database, newest.cluster)
-            if is_whole and is_same and manifest.taken_at < newest.taken_at:
-                older.append((manifest.taken_at, place))
-    deleted, problems = [], []
-    for _, place in sorted(older, reverse=True)[keep - 1 :]:
+                # What is left of it if we are killed is no backup.
+                gone = place.rename(place.with_name(f".{place.name}.unfinished"))
+                shutil.rmtree(gone)
+                deleted.append(place.name)
+            except OSError as error:
+                problems.append(f"{place} could not be deleted: {error.strerror or error}")
+    return deleted
+
+
+def _older(folder: Path, newest: Manifest) -> Iterator[Path]:
+    """Their names are in the order of their times."""
+    for place in folder.iterdir():
         try:
-            # What is left of it if we are killed is no backup.
-            gone = place.rename(place.with_name(f".{place.name}.unfinished"))
-            shutil.rmtree(gone)
-            deleted.append(place.name)
-        except OSError as error:
-            problems.append(f"{place} could not be deleted: {error.strerror}")
-    return deleted, problems
+            manifest = read(place)
+            is_whole = (place / DUMP).stat().st_size == manifest.bytes and place.name == _name(manifest)
+        # Somebody else's: it may say anything.
+        except (BackupError, OSError, ValueError, TypeError):
+            continue
+        is_same = (manifest.database, manifest.cluster) == (newest.database, newest.cluster)
+        if is_whole and is_same and place.name < _name(newest):
+            yield place
 
 
 def read(place: Path) -> Manifest:
-    """What the manifest says, if nobody changed it."""
+    """What the manifest says, if it is as it was written. Whoever may write there can write another, seal and all."""
     if place.name.endswith(".unfinished"):
         raise BackupRefused(f"{place} was never finished")
     try:
@@ -336,15 +347,15 @@ def read(place: Path) -> Manifest:
         raise BackupRefused(
             f"{place} is no backup: {MANIFEST} cannot be read ({error.strerror}); give the folder that backup wrote"
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BackupRefused(f"{place}: {MANIFEST} is spoilt: it is no JSON in UTF-8") from error
     if not isinstance(content, dict) or content.get("product") != PRODUCT:
         raise BackupRefused(f"{place} is no backup of {PRODUCT}")
-    if content.get("format") != FORMAT:
-        raise BackupRefused(f"{place} was made by another version, {content.get('version')!r}: restore it with that")
-    seal = content.pop("seal", None)
-    if seal != _seal(content):
+    is_ours = content.get("format") == FORMAT
+    if is_ours and content.pop("seal", None) != _seal(content):
         raise BackupRefused(f"{place}: {MANIFEST} was changed after it was written")
+    if not is_ours or content.keys() != {field.name for field in fields(Manifest)}:
+        raise BackupRefused(f"{place} was made by another version, {content.get('version')!r}: restore it with that")
     return Manifest(**content)
 
 

@@ -33,9 +33,11 @@ class Restored:
     problems: list[str]
 
 
-def verify(place: Path) -> Manifest:
-    """That this can be restored here, before anything is touched."""
+def verify(place: Path, *, head: chain.Head | None = None) -> Manifest:
+    """That this can be restored here, before anything is touched. `head` was kept elsewhere, when it was made."""
     manifest = backups.read(place)
+    if head and manifest.head != head:
+        raise BackupRefused(f"{place} has a journal that ends at {manifest.head}, and not at {head}")
     file = place / DUMP
     known = MigrationLoader(None)
     if unknown := sorted(set(manifest.migrations) - set(map(".".join, known.disk_migrations or ()))):
@@ -57,10 +59,10 @@ def verify(place: Path) -> Manifest:
     return manifest
 
 
-def restore(place: Path) -> Restored:
+def restore(place: Path, *, head: chain.Head | None = None) -> Restored:
     require_direct_connection()
     _require_empty_database()
-    manifest = verify(place)
+    manifest = verify(place, head=head)
     # It took a while.
     _require_empty_database()
     name = connection.settings_dict["NAME"]
@@ -71,7 +73,7 @@ def restore(place: Path) -> Restored:
                 cursor.execute("ANALYZE")
             _compare(manifest, but=[MIGRATIONS])
             is_current = set(map(".".join, MigrationLoader(None).graph.leaf_nodes())) <= set(manifest.migrations)
-            problems = _look(manifest) if is_current else []
+            problems = _look(manifest, head) if is_current else []
             _load(place / DUMP, migrations)
         _compare(manifest, but=[])
     except (BackupError, programs.ProgramError, Error, OSError) as error:
@@ -160,10 +162,11 @@ def _compare(manifest: Manifest, *, but: list[str]) -> None:
             raise BackupError(f"{table} does not have the rows that the manifest tells of")
 
 
-def _look(manifest: Manifest) -> list[str]:
-    """What was not wrong already when the backup was made."""
+def _look(manifest: Manifest, head: chain.Head | None) -> list[str]:
+    """What was not wrong already when the backup was made. If a head is given, of the journal what is wrong at all:
+    the manifest's word is not enough then."""
     verified = chain.verify(known=[manifest.head])
-    problems = list(verified.broken) if len(verified.broken) > manifest.broken else []
+    problems = list(verified.broken) if head or len(verified.broken) > manifest.broken else []
     if verified.head != manifest.head:
         problems.append(f"the journal ends at {verified.head}, and in the backup at {manifest.head}")
     if (findings := backups.count_findings()) > manifest.findings:

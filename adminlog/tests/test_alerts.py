@@ -1,9 +1,11 @@
 import datetime as dt
+import threading
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, transaction
+from django.db.models import Q
 from django.urls import reverse
 
 from adminlog import alerts, chain, schedule
@@ -69,6 +71,10 @@ def test_what_differs_by_ids_numbers_moments_and_names_only_is_one_alert(text, o
     assert not {"ivan", "5", "2026", "9f1c"} & set(gist(text))
 
 
+def test_an_apostrophe_quotes_nothing():
+    assert gist("contractor 5: can't find 'PRO', isn't paid") == "contractor # can't find #, isn't paid"
+
+
 def test_a_run_that_fails_opens_an_alert_for_each_kind_of_problem_and_counts_runs():
     for _ in range(2):
         follow("contractor 1: no plan", "contractor 2: no plan", "contractor 3: too rich", "and 17 more")
@@ -87,6 +93,22 @@ def test_the_same_run_is_counted_once_however_often_it_is_told():
 def test_a_thousand_different_problems_are_few_alerts():
     follow(*("a" * number for number in range(1, 1000)))
     assert len(seen()) == alerts.MOST
+
+
+@pytest.mark.parametrize("error", [None, "", " \n\t\n", "and 17 more"])
+def test_a_run_that_does_not_say_why_it_failed_is_an_alert_all_the_same(error):
+    run = ran(problems=["no"])
+    run.error = error
+    alerts.follow(run, now=NOW)
+    assert AdminAlert.objects.get().text == "It does not say why."
+
+
+def test_an_older_run_that_ends_later_is_counted_and_hides_nothing_of_the_newer():
+    older, newer = ran(problems=["gift 1: no"]), ran(problems=["gift 2: no"])
+    for run in (newer, older):
+        alerts.follow(run, now=NOW)
+    alert = AdminAlert.objects.get()
+    assert (alert.count, alert.run_id, alert.text) == (2, newer.pk, "gift 2: no")
 
 
 @pytest.mark.django_db(transaction=True)
@@ -157,6 +179,52 @@ def test_a_job_that_never_ran_is_expected_from_when_the_watch_began(watched):
     assert seen(kind=Kind.LATE) == [(JOB, "open", 1)]
     JobRun.objects.update(started_at=NOW - HOUR)
     assert watched() == alerts.Watched(0, 0, 0, 1)
+
+
+def test_of_a_job_that_never_ran_staff_may_close_it_too(watched):
+    assert watched().opened == 2
+    for alert in AdminAlert.objects.all():
+        alerts.resolve(alert=alert.pk, now=NOW)
+    assert (watched(hours_later=0.1).opened, seen(state="open")) == (0, [])
+
+
+@pytest.mark.parametrize("now", ["2020-01-01T00:00:00Z", "2099-01-01T00:00:00Z"])
+def test_at_another_moment_the_watch_only_looks(watched, now):
+    follow("no")
+    before = AdminAlert.objects.values().get(), JobRun.objects.count()
+    call_command("watch_jobs", now=now, stdout=StringIO())
+    assert (AdminAlert.objects.values().get(), JobRun.objects.count()) == before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_closes_and_who_opens_several_do_not_wait_in_a_ring(wait_for_lock):
+    # In the table they lie in the other order.
+    follow("b")
+    follow("a")
+    first, second = ([Trouble(JOB, Kind.FAILED, text, gist=text)] for text in "ab")
+    begun, go_on, outcomes = threading.Event(), threading.Event(), []
+
+    def work(operation):
+        with transaction.atomic():
+            outcomes.append(operation())
+        connection.close()
+
+    def open_both():
+        open_alerts(first, now=NOW)
+        begun.set()
+        go_on.wait(20)
+        return open_alerts(second, now=NOW)
+
+    opening = threading.Thread(target=work, args=[open_both])
+    closing = threading.Thread(target=work, args=[lambda: alerts.close(Q(command=JOB), now=NOW)])
+    opening.start()
+    begun.wait(20)
+    closing.start()
+    wait_for_lock()
+    go_on.set()
+    for thread in (opening, closing):
+        thread.join()
+    assert outcomes == [0, 2]
 
 
 def test_a_run_without_an_end_is_an_alert_until_another_one_ends(watched):

@@ -114,6 +114,8 @@ def test_what_was_over_before_it_could_be_told_is_not_told(telegram, tell):
         ((429, b'{"ok": false, "parameters": {"retry_after": 99999}}'), "it answered 429"),
         ((401, b'{"ok": false, "description": "Unauthorized"}'), "answered 401: Unauthorized"),
         ((400, f'{{"ok": false, "description": "chat not found by {TOKEN}\\u0000"}}'.encode()), "not found by …"),
+        ((400, b'{"ok": false, "description": "bad \\ud800"}'), "it answered 400: bad ?"),
+        ((400, f'{{"description": "{TOKEN[:9]}\\u0000{TOKEN[9:]}"}}'.encode()), "it answered 400: …"),
         ((500, b"<html>"), "it answered 500"),
         ((200, b'{"ok": false}'), "it answered 200"),
         ((200, b"[" * 100_000), "it answered 200"),

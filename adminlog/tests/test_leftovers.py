@@ -38,3 +38,15 @@ def test_what_is_over_is_removed_batch_by_batch_and_what_counts_stays(now, monke
     assert AccessAttempt.objects.get().username == "0"
     assert sorted(JobRun.objects.values_list("command", flat=True)) == ["apply_gifts", WATCH]
     assert AdminAlert.objects.filter(run=None).count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_failed_login_that_is_counted_meanwhile_stays(while_held):
+    now = timezone.now()
+    attempt = AccessAttempt.objects.create(username="x", failures_since_start=4)
+    old = AccessAttempt.objects.filter(pk=attempt.pk)
+    old.update(attempt_time=now - DAY)
+    outcomes = while_held(
+        lambda: old.update(attempt_time=now, failures_since_start=5), lambda: leftovers.clear(now=now)["attempts"]
+    )
+    assert (outcomes, AccessAttempt.objects.get().failures_since_start) == ([1, 0], 5)

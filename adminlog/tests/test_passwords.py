@@ -3,7 +3,7 @@
 import pytest
 from django.contrib.auth.hashers import PBKDF2PasswordHasher, identify_hasher, make_password
 from django.contrib.auth.models import User
-from django.contrib.auth.password_validation import validate_password
+from django.contrib.auth.password_validation import CommonPasswordValidator, validate_password
 from django.core.exceptions import ValidationError
 
 
@@ -11,6 +11,13 @@ from django.core.exceptions import ValidationError
 def test_no_password_has_the_name_of_the_product_in_it(password):
     with pytest.raises(ValidationError, match="name of the product"):
         validate_password(password)
+
+
+def test_no_common_password_is_taken():
+    common = {password for password in CommonPasswordValidator().passwords if len(password) >= 8}
+    assert len(common) > 7_000
+    with pytest.raises(ValidationError, match="too common"):
+        validate_password("password1")
 
 
 def test_a_password_counts_as_it_was_typed_and_may_be_long():

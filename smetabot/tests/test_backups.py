@@ -1,5 +1,6 @@
 """What is backed up comes back, and nothing else passes for a backup."""
 
+import dataclasses
 import importlib.util
 import json
 import os
@@ -70,13 +71,16 @@ def taken(folder):
 
 
 def test_all_that_was_backed_up_comes_back_but_sessions(lived, tmp_path, elsewhere):
+    # Each role can make one, and none but a superuser can read all.
+    bot.run("SELECT lo_creat(-1)")
     place, before = taken(tmp_path), backups.contents()
     head = chain.verify().head
     elsewhere()
-    restored = restore(place)
+    restored = restore(place, head=head)
     assert (restored.is_current, restored.problems, restored.manifest.head) == (True, [], head)
     assert backups.contents(but=[]) == before
     assert bot.one("SELECT count(*) FROM django_session") == 0
+    assert bot.one("SELECT count(*) FROM pg_largeobject_metadata") == 0
     require_migrated_database()
     # What stands guard does so again.
     with pytest.raises(Error, match="append-only"):
@@ -131,6 +135,8 @@ def test_what_is_spoilt_foreign_or_too_new_is_refused_before_anything_is_touched
         "cannot be read": lambda place: (place / MANIFEST).unlink(),
         "is no JSON": lambda place: (place / MANIFEST).write_text(text[:-40]),
         "was changed after": lambda place: (place / MANIFEST).write_text(text.replace('"broken": 0', '"broken": 1')),
+        "spoilt: it is no JSON": lambda place: (place / MANIFEST).write_text("[" * 100_000),
+        "another version, '[^']*': restore it with that": lambda place: sealed(place / MANIFEST, more=1),
         "is no backup of smetabot": lambda place: sealed(place / MANIFEST, product="another"),
         "made by another version": lambda place: sealed(place / MANIFEST, format=2),
         "adminlog.9999_more is not known": lambda place: sealed(
@@ -217,9 +223,40 @@ def test_the_newest_are_kept_and_what_is_no_backup_of_this_database_stays(tmp_pa
     foreign = shutil.copytree(first, tmp_path / "foreign-20200101")
     sealed(foreign / MANIFEST, database="foreign", taken_at="2020-01-01T00:00:00+00:00")
     (tmp_path / "notes").mkdir()
+    (tmp_path / ".a file.unfinished").touch()
     second, third = taken(tmp_path), take(tmp_path, keep=2)
     assert third.deleted == [first.name]
-    assert {each.name for each in tmp_path.iterdir()} == {"foreign-20200101", "notes", second.name, third.name}
+    # What is in the way is named, and keeps nobody from a backup.
+    assert third.problems == [f"{tmp_path / '.a file.unfinished'} could not be deleted: Not a directory"]
+    assert {each.name for each in tmp_path.iterdir() if not each.name.startswith(".")} == {
+        "foreign-20200101",
+        "notes",
+        second.name,
+        third.name,
+    }
+
+
+def test_two_that_delete_at_once_do_not_disturb_each_other(tmp_path):
+    whole = taken(tmp_path / "whole")
+    manifest = backups.read(whole)
+    for day in range(1, 11):
+        older = dataclasses.replace(manifest, taken_at=f"2020-01-{day:02}T00:00:00+00:00")
+        place = shutil.copytree(whole, tmp_path / backups._name(older))
+        (place / MANIFEST).write_text(older.written())
+    problems, deleted = [], []
+
+    def work():
+        deleted.extend(backups._retire(tmp_path, manifest, problems, keep=1))
+        with backups._holding(tmp_path):
+            backups._sweep(tmp_path, problems)
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (problems, len(deleted), len(set(deleted))) == ([], 10, 10)
+    assert list(tmp_path.iterdir()) == [tmp_path / "whole"]
 
 
 def test_nobody_else_may_read_one(tmp_path):
@@ -314,7 +351,14 @@ def test_a_password_is_on_no_command_line(the_only_pg_dump, monkeypatch):
     assert programs.run("pg_dump", "--format=custom") == "--format=custom; s3cret\n"
 
 
-def test_restore_says_in_one_line_what_it_refuses_and_exits_with_2(manage, tmp_path):
-    out, err = (process := manage("restore", str(tmp_path / "nothing"))).communicate(timeout=60)
-    assert (process.returncode, out, err.count("\n")) == (2, "", 1)
-    assert "is not empty" in err or "is no backup" in err
+def test_restore_says_in_one_line_what_it_refuses_and_exits_with_2(lived, tmp_path, elsewhere):
+    place = taken(tmp_path)
+    elsewhere()
+    for path, head, why in [
+        (tmp_path / "nothing", None, "is no backup: .*; nothing was touched"),
+        (place, f"3:{'0' * 64}", "has a journal that ends at 3:.*, and not at 3:0*; nothing was touched"),
+        (place, "3", "is no head; write SEQ:HASH"),
+    ]:
+        with pytest.raises(CommandError, match=why) as refused:
+            call_command("restore", path, head=head)
+        assert (refused.value.returncode, "\n" in str(refused.value)) == (2, False)
