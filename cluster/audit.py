@@ -1,5 +1,6 @@
 """Whether all that was acknowledged is there, and nothing twice."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,8 @@ PRESENT = {
     "client": f"SELECT jsonb_build_array(channel_id, tg_user_id) FROM core.clients WHERE tg_user_id > {FIRST_ID}",
     "event": "SELECT (details ->> 'cluster')::int FROM analytics.events WHERE details ? 'cluster'",
     "gift": "SELECT personal ->> 'reason' FROM admin.admin_actions JOIN admin.action_details"
-    " ON action_details.id = details_id WHERE action = 'gift.queued'",
+    " ON action_details.id = details_id JOIN billing.gifts_queue ON gifts_queue.id = target_id"
+    " WHERE action = 'gift.queued'",
 }
 # Each counts what nothing may make: the rows by another way than the one that wrote them.
 DOUBLED = {
@@ -33,9 +35,6 @@ DOUBLED = {
             SELECT count(*) AS n FROM admin.admin_actions JOIN admin.action_details ON action_details.id = details_id
             WHERE action = 'gift.queued' GROUP BY personal ->> 'reason'
         ) AS of_one""",
-    "acts without their gift": """
-        SELECT count(*) FROM admin.admin_actions
-        WHERE action = 'gift.queued' AND NOT EXISTS (SELECT FROM billing.gifts_queue WHERE id = target_id)""",
     "rewards of one cycle": f"""
         SELECT coalesce(sum(greatest(gifts - brought / 3, 0)), 0) FROM (
             SELECT (SELECT count(*) FROM billing.gifts_queue
@@ -55,13 +54,15 @@ DOUBLED = {
 }
 
 
-def lost(connection: Any, ledger: Ledger) -> dict[str, int]:
-    """How many of each kind were acknowledged and are not there."""
-    missing = {}
-    for what, keys in ledger.written.items():
+def lost(connection: Any, ledger: Ledger) -> Counter[str]:
+    """How many of each kind were acknowledged and are not there. What was told already is not told again."""
+    missing = set()
+    for what, keys in list(ledger.written.items()):
         noted = {as_key(key) for key in list(keys)}
-        missing[what] = len(noted - {as_key(row[0]) for row in connection.execute(PRESENT[what])})
-    return missing
+        missing |= {(what, key) for key in noted - {as_key(row[0]) for row in connection.execute(PRESENT[what])}}
+    found = Counter(what for what, _ in missing - ledger.lost)
+    ledger.lost |= missing
+    return found
 
 
 def as_key(value: Any) -> Any:

@@ -24,6 +24,8 @@ class Ledger:
     def __init__(self, path: Any) -> None:
         self.file = path.open("a")
         self.written: dict[str, list[Any]] = {}
+        # Kind and key of those that were found to be gone.
+        self.lost: set[tuple[str, Any]] = set()
 
     def note(self, what: str, key: Any) -> None:
         self.file.write(json.dumps([what, key]) + "\n")
@@ -35,7 +37,6 @@ class Ledger:
 
 
 class Bot(Watched):
-    PACE = 0.02
     numbers = itertools.count(1)
 
     def __init__(self, name: str, connect: Callable[[], "psycopg.Connection[Any]"], ledger: Ledger) -> None:

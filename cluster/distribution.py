@@ -24,13 +24,15 @@ Read from the catalogue, and compared with it by `make test`. Distributed by con
 {ready} of {all} tables could be as they stand. What stands in one of the last three columns would have to be changed
 first, and a table whose contractor is found only by way of another one needs a column for it.
 """
-SCHEMAS = ["core", "billing", "analytics", "referrals"]
+SCHEMAS = ["core", "billing", "analytics", "referrals", "admin"]
 ROOT = "core.contractors"
 # Small, and the same for all: a copy on every server.
 REFERENCE = {"billing.plans"}
 
 TABLES = """
-    SELECT oid, relnamespace::regnamespace || '.' || relname FROM pg_class
+    SELECT oid, relnamespace::regnamespace || '.' || relname,
+        (SELECT attname FROM pg_attribute WHERE attrelid = pg_class.oid AND attname = 'contractor_id')
+    FROM pg_class
     WHERE relkind IN ('r', 'p') AND NOT relispartition AND relnamespace::regnamespace::text = ANY(%s)
     ORDER BY array_position(%s, relnamespace::regnamespace::text), relname
 """
@@ -38,7 +40,8 @@ COLUMNS = "array(SELECT attname::text FROM unnest({key}) WITH ORDINALITY AS k (n
 COLUMNS += " ON attrelid = {table} AND attnum = n ORDER BY place)"
 FOREIGN_KEYS = f"""
     SELECT {COLUMNS.format(key="conkey", table="conrelid")},
-        confrelid, {COLUMNS.format(key="confkey", table="confrelid")}
+        (SELECT relnamespace::regnamespace || '.' || relname FROM pg_class WHERE oid = confrelid),
+        {COLUMNS.format(key="confkey", table="confrelid")}
     FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 AND conrelid = %s ORDER BY 1, confrelid::regclass::text
 """
 UNIQUE_KEYS = f"""
@@ -65,12 +68,11 @@ class Table:
 
 
 def read(cursor: Any) -> dict[str, Table]:
-    names = dict(rows(cursor, TABLES, SCHEMAS, SCHEMAS))
     tables = {}
-    for oid, name in names.items():
-        foreign = [(own, names.get(to, "?"), their) for own, to, their in rows(cursor, FOREIGN_KEYS, oid)]
+    for oid, name, column in rows(cursor, TABLES, SCHEMAS, SCHEMAS):
+        foreign = rows(cursor, FOREIGN_KEYS, oid)
         unique = [key for (key,) in rows(cursor, UNIQUE_KEYS, oid)]
-        tables[name] = Table(name, rows(cursor, TRIGGERS, oid)[0][0], unique, foreign)
+        tables[name] = Table(name, rows(cursor, TRIGGERS, oid)[0][0], unique, foreign, column)
     for table in tables.values():
         find_contractor(table, tables)
     return tables
@@ -91,9 +93,14 @@ def find_contractor(table: Table, tables: dict[str, Table]) -> None:
         table.column = min(direct, key=lambda column: ("referred" in column or "member" in column, column))
         return
     for own, to, _ in table.foreign:
-        if to in tables and to not in REFERENCE:
+        if leads_to_contractor(to, tables):
             table.way = f"{own[0]} → {to}"
             return
+
+
+def leads_to_contractor(name: str, tables: dict[str, Table]) -> bool:
+    others = {to for _, to, _ in tables[name].foreign if to != name} if name in tables else set()
+    return ROOT in others or any(leads_to_contractor(other, tables) for other in others)
 
 
 def keys_without(table: Table) -> Iterator[str]:
@@ -106,9 +113,9 @@ def keys_without(table: Table) -> Iterator[str]:
 def links_without(table: Table, tables: dict[str, Table]) -> Iterator[str]:
     """Foreign keys that could not, either."""
     for own, to, their in table.foreign:
-        if to in REFERENCE or to not in tables:
+        if to in REFERENCE:
             continue
-        theirs = tables[to].column
+        theirs = tables[to].column if to in tables else None
         if not any(mine == table.column and other == theirs for mine, other in zip(own, their, strict=True)):
             yield f"{', '.join(own)} → {to}"
 

@@ -3,6 +3,7 @@
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
@@ -27,7 +28,7 @@ class Round:
     whole_after: float = 0.0
     came_back: str = ""
     acknowledged: int = 0
-    lost: dict[str, int] = field(default_factory=dict)
+    lost: Counter[str] = field(default_factory=Counter)
     outages: dict[str, float] = field(default_factory=dict)
     complaints: dict[str, list[str]] = field(default_factory=dict)
 
@@ -89,7 +90,7 @@ def machine_freezes(cluster: Cluster, random: Random, round: Round) -> Node:
     witness.thread.join(timeout=60)
     round.came_back = f"a write sent to it past HAProxy was {witness.told} when it woke; "
     if witness.told == "acknowledged" and not cluster.scalar(Witness.IS_THERE):
-        round.lost["contractor"] = round.lost.get("contractor", 0) + 1
+        round.lost["contractor"] += 1
     return leader
 
 

@@ -86,10 +86,12 @@ class Folder:
         for process in reversed(self.started):
             end(process.pid)
             process.wait()
-        # A PostgreSQL that outlived its agent is nobody's child.
+        # A PostgreSQL that outlived its agent is nobody's child; one that died left a number that may be another's now.
         for file in self.path.glob("*/data/postmaster.pid"):
-            with suppress(ValueError, OSError):
-                end(int(file.read_text().split()[0]))
+            with suppress(ValueError, OSError, psutil.Error):
+                number = int(file.read_text().split()[0])
+                if Path(psutil.Process(number).cwd()).is_relative_to(self.path.resolve()):
+                    end(number)
 
 
 def give(path: Path) -> None:

@@ -30,10 +30,12 @@ from cluster.watch import Watched, all_good_since
 from load.browser import Browser
 
 OWNER, BOT, WEB, CRON = "smetabot", "smetabot_bot", "smetabot_web", "smetabot_cron"
-READONLY = "smetabot_readonly"
+READONLY, PARTITIONS = "smetabot_readonly", "smetabot_partitions"
 # An export, such as an analyst would take.
 READ_ALL = "from analytics.profiles import all_profiles; print(sum(1 for _ in all_profiles()))"
 LAG = "SELECT coalesce(max(extract(epoch FROM replay_lag)), 0) FROM pg_stat_replication"
+# All that cron ever runs.
+SCHEDULED = "from django.conf import settings; print(*(args[0] for _cron, _call, args in settings.CRONJOBS))"
 CONTRACTORS = 300
 BOTS = 3
 
@@ -56,7 +58,7 @@ def main() -> int:
     except LostError as error:
         print(" ".join(str(error).split()), file=sys.stderr)
         return 1
-    except (ClusterError, psycopg.Error, urllib3.exceptions.HTTPError, RuntimeError) as error:
+    except (ClusterError, psycopg.Error, urllib3.exceptions.HTTPError, RuntimeError, AssertionError, OSError) as error:
         print(" ".join(str(error).split()) or type(error).__name__, file=sys.stderr)
         return 2
     outcome.seconds = time.monotonic() - start
@@ -104,7 +106,9 @@ def try_all(folder: Folder, rounds: int, random: Random) -> report.Outcome:
     cluster.catch_up(replica)
     read = require(variables(cluster.reading_url(READONLY)), "shell", "-v0", "-c", READ_ALL)
     with cluster.connect(cluster.leader.port) as leading, cluster.connect(replica.port) as copy:
-        lost, lost_on_replica = (sum(audit.lost(each, ledger).values()) for each in (leading, copy))
+        # Of the rounds, too: what is back at last was not there when it was asked for.
+        lost = sum(sum(round.lost.values()) for round in done) + audit.lost(leading, ledger).total()
+        lost_on_replica = audit.lost(copy, ledger).total()
         doubled = audit.doubled(leading)
         unrecorded = audit.unrecorded(leading, cron.done)
     return report.Outcome(
@@ -128,8 +132,8 @@ def prepare(cluster: Cluster) -> None:
     owner = variables(cluster.direct_url(OWNER))
     say("migrating, seeding")
     require(owner, "migrate", "--verbosity", "0")
-    require(owner, "setup_roles")
-    cluster.give_passwords(BOT, WEB, CRON, READONLY)
+    require(variables(cluster.direct_url("postgres")), "setup_roles")
+    cluster.give_passwords(BOT, WEB, CRON, READONLY, PARTITIONS)
     require(owner, "seed_demo", "--contractors", str(CONTRACTORS))
     # As the cron of the hour before would have left it.
     for job in jobs.JOBS:
@@ -157,9 +161,7 @@ def quiet(cluster: Cluster, bots: Sequence[Watched]) -> Pace:
     time.sleep(1)
     begin, lags = time.monotonic(), []
     while time.monotonic() < begin + 5:
-        lags.append(
-            float(cluster.scalar("SELECT coalesce(max(extract(epoch FROM replay_lag)), 0) FROM pg_stat_replication"))
-        )
+        lags.append(float(cluster.scalar(LAG)))
         time.sleep(0.25)
     took = [seconds for bot in bots if isinstance(bot, Bot) for moment, seconds in bot.took if moment > begin]
     return Pace(median(took), len(took) / (time.monotonic() - begin), median(lags), max(lags))
@@ -231,8 +233,7 @@ def one_round(name: str, cluster: Cluster, random: Random, watched: list[Watched
         round.complaints[kind] = sorted({why for one in ones for why in one.complaints(round.began, round.ended)})
     round.acknowledged = len(ledger) - noted
     with cluster.connect(cluster.leader.port) as connection:
-        for what, count in audit.lost(connection, ledger).items():
-            round.lost[what] = round.lost.get(what, 0) + count
+        round.lost += audit.lost(connection, ledger)
     waits = ", ".join(f"{kind} {report.seconds(value)}" for kind, value in round.outages.items())
     say(f"  outage: {waits}; {round.came_back}; lost: {audit.in_words(round.lost)}")
     return round
@@ -241,8 +242,10 @@ def one_round(name: str, cluster: Cluster, random: Random, watched: list[Watched
 def settle(cluster: Cluster) -> list[str]:
     """What the jobs do with what is left, and what the checks find then."""
     problems = []
-    for job in (*jobs.JOBS, "check_data", "verify_journal"):
-        done = jobs.manage(as_cron(cluster), job)
+    scheduled = require(as_cron(cluster), "shell", "-v0", "-c", SCHEDULED).split()
+    for job in (*scheduled, "check_data", "verify_journal"):
+        is_owners = job == "maintain_partitions"
+        done = jobs.manage(variables(cluster.direct_url(PARTITIONS)) if is_owners else as_cron(cluster), job)
         if done.returncode:
             problems.append(f"{job}: {jobs.last_line(done.stderr)}")
     return problems
@@ -268,6 +271,6 @@ def without_synchronous_mode(cluster: Cluster, folder: Path) -> report.Control:
         bot.join()
     until(lambda: cluster.leader_is_there() and cluster.leader is not leader, "another leader", seconds=60)
     with cluster.connect(cluster.leader.port) as connection:
-        lost = sum(audit.lost(connection, ledger).values())
+        lost = audit.lost(connection, ledger).total()
     say(f"  lost {lost} of {len(ledger)} acknowledged writes")
     return report.Control(len(ledger), lost, pace)

@@ -186,7 +186,7 @@ class Cluster:
 
     def make_database(self, owner: str) -> None:
         with self.connect(self.leader.port, database="postgres") as connection:
-            connection.execute(f"CREATE ROLE {owner} LOGIN CREATEROLE PASSWORD '{self.secret}'".encode())
+            connection.execute(f"CREATE ROLE {owner} LOGIN PASSWORD '{self.secret}'".encode())
             connection.execute(f"CREATE DATABASE {DATABASE} OWNER {owner}".encode())
 
     def give_passwords(self, *roles: str) -> None:

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
+from cluster.processes import ClusterError
+
 
 class Watched:
     """A thread that does something again and again, until told to stop."""
@@ -29,6 +31,13 @@ class Watched:
 
     def join(self) -> None:
         self.thread.join(timeout=60)
+        self.check()
+        if self.thread.is_alive():
+            raise ClusterError(f"{self.name} has not stopped after a minute.")
+
+    def check(self) -> None:
+        if self.broken:
+            raise self.broken
 
     def turn(self) -> None:
         raise NotImplementedError
@@ -61,8 +70,7 @@ class Watched:
 def all_good_since(moment: float, watched: Sequence[Watched]) -> Callable[[], bool]:
     def is_so() -> bool:
         for one in watched:
-            if one.broken:
-                raise one.broken
+            one.check()
         return all(one.good and one.good[-1] > moment for one in watched)
 
     return is_so

@@ -16,17 +16,18 @@ from django.conf import settings
 
 from bench.databases import BenchError, say
 from load.office import STOP, hourly, run_job, stop
+from load.threads import Errand
 
 
 @dataclass(frozen=True)
 class Written:
-    """When each thing was due, with how many seconds later it was done."""
+    """Which thing was done, when it was due, and how many seconds later it was done."""
 
-    done: Sequence[tuple[float, float]]
+    done: Sequence[tuple[str, float, float]]
     failures: Sequence[str]
 
     def between(self, start: float, end: float) -> list[float]:
-        return [late for due, late in self.done if start <= due < end]
+        return [late for _what, due, late in self.done if start <= due < end]
 
 
 class Beside:
@@ -61,18 +62,18 @@ class Beside:
         return Written(**json.loads(self.file.read_text()))
 
 
-class Jobs(threading.Thread):
+class Jobs(Errand):
     """Each of the hourly ones once, in the order of cron."""
 
     def __init__(self, name: str, folder: Path) -> None:
-        super().__init__(daemon=True)
+        super().__init__(self.run_all)
         self.database, self.folder = name, folder
         self.runs: dict[str, float] = {}
         self.span = (0.0, 0.0)
         self.problems: list[str] = []
         self.over = threading.Event()
 
-    def run(self) -> None:
+    def run_all(self) -> None:
         began = time.time()
         for command in hourly():
             if self.over.is_set():
@@ -87,5 +88,5 @@ class Jobs(threading.Thread):
 
     def stop(self) -> None:
         self.over.set()
-        if self.is_alive():
-            self.join()
+        if self.ident:
+            self.finish()

@@ -28,8 +28,8 @@ class Bot:
         self.bot, self.rate = bot, rate
         self.over = threading.Event()
         self.numbers = itertools.count()
-        # When each was due, and how many seconds later it was done.
-        self.done: list[tuple[float, float]] = []
+        # Which, when it was due, and how many seconds later it was done.
+        self.done: list[tuple[str, float, float]] = []
         self.failures: list[str] = []
         self.channels = bot.one("SELECT max(id) FROM core.channels")
         self.publications = bot.one("SELECT max(id) FROM core.publications")
@@ -44,16 +44,18 @@ class Bot:
             if self.over.wait(max(0.0, due - time.time())):
                 break
             try:
-                self.turn(number, chance)
-                self.done.append((due, time.time() - due))
+                what = self.turn(number, chance)
+                self.done.append((what, due, time.time() - due))
             except Exception as error:
                 self.failures.append(f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
                 self.over.wait(0.5)
         connection.close()
 
-    def turn(self, number: int, chance: random.Random) -> None:
+    def turn(self, number: int, chance: random.Random) -> str:
         turns: list[Callable[[int, random.Random], Any]] = [self.let_in, self.read, self.post, self.leave, self.begin]
-        chance.choices(turns, [40, 30, 20, 9, 1])[0](number, chance)
+        turn = chance.choices(turns, [40, 30, 20, 9, 1])[0]
+        turn(number, chance)
+        return turn.__name__
 
     def event(self, channel: int | None, event_type: str) -> None:
         self.bot.run("INSERT INTO analytics.events (channel_id, event_type) VALUES (%s, %s)", channel, event_type)

@@ -22,6 +22,10 @@ class Wrong(Exception):
     """What a page should not have answered, in one line."""
 
 
+class LoggedOut(Wrong):
+    """Whoever is so has to log in first, before anything else is wrong for that reason alone."""
+
+
 @dataclass(frozen=True)
 class Request:
     kind: str
@@ -61,15 +65,18 @@ class Browser:
     def ask(self, kind: str, address: str, fields: Mapping[str, str] | None = None) -> Page:
         """One request, until the last byte of its answer."""
         began = time.time()
-        answer = self.send(address, fields)
-        body = answer.read().decode()
+        try:
+            answer = self.send(address, fields)
+            body = answer.read().decode()
+        finally:
+            # Also one that nobody waited for any longer.
+            self.done.append(Request(kind, began, time.time() - began))
         answer.release_conn()
-        self.done.append(Request(kind, began, time.time() - began))
         page = Page(address, answer.status, body, answer.headers)
         if page.status not in (200, 302):
             raise Wrong(f"{address}: {page.status} {page.gist}")
         if page.status == 302 and page.leads_to.startswith("/admin/login/") and not address.startswith("/admin/login/"):
-            raise Wrong(f"{address}: has to log in again")
+            raise LoggedOut(f"{address}: has to log in again: {self.ask('login page', page.leads_to).gist}")
         return page
 
     def get(self, kind: str, address: str, *expected: str) -> Page:
@@ -84,15 +91,17 @@ class Browser:
     def download(self, address: str, fields: Mapping[str, str]) -> tuple[IO[bytes], urllib3.BaseHTTPResponse]:
         """A file, laid aside as it comes."""
         began = time.time()
-        answer = self.send(address, fields)
         file = tempfile.TemporaryFile()  # noqa: SIM115
         started = None
-        for piece in answer.stream(64 * 1024):
-            if started is None:
-                started = time.time()
-                self.done.append(Request("export, first bytes", began, started - began))
-            file.write(piece)
-        self.done.append(Request("export, whole", began, time.time() - began))
+        try:
+            answer = self.send(address, fields)
+            for piece in answer.stream(64 * 1024):
+                if started is None:
+                    started = time.time()
+                    self.done.append(Request("export, first bytes", began, started - began))
+                file.write(piece)
+        finally:
+            self.done.append(Request("export, whole", began, time.time() - began))
         answer.release_conn()
         if answer.status != 200 or "attachment" not in answer.headers.get("Content-Disposition", ""):
             raise Wrong(f"{address}: {answer.status}, and no file")

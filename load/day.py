@@ -13,12 +13,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO
 
-import urllib3
-
 from adminlog.spreadsheets import BROKEN_OFF
 from bench.databases import say
 from bench.sizes import FIRST, Size
-from load.browser import Browser, Page, Request, Wrong
+from load.browser import Browser, LoggedOut, Page, Request, Wrong
 from load.office import PASSWORD, Member
 
 # So many mistakes are told while it runs.
@@ -120,7 +118,11 @@ class Person:
     def do(self, thing: Callable[[], None]) -> None:
         try:
             thing()
-        except (Wrong, urllib3.exceptions.HTTPError, OSError, zipfile.BadZipFile) as error:
+        except Over:
+            raise
+        # A page, a header or a file may be wrong in any way, and the next thing is done all the same.
+        except Exception as error:
+            self.is_in = self.is_in and not isinstance(error, LoggedOut)
             what = " ".join(f"{type(error).__name__}: {error}".split())[:400]
             self.told.wrong.append(f"{self.member.username}, {thing.__name__}: {what}")
             if len(self.told.wrong) <= SHOWN:
@@ -153,9 +155,10 @@ class Person:
         page = self.browser.ask("code", page.address, page.form("code").fields | {"code": code})
         if page.status != 302:
             raise Wrong(f"the code leads nowhere: {page.gist}")
+        # Whom it was too busy to let in it leads there, too, and from there back to the login.
+        page = self.browser.get("dashboard", page.leads_to, "check_data")
         self.told.logins[self.member.username] += 1
         self.is_in = True
-        page = self.browser.get("dashboard", page.leads_to, "check_data")
         # Which browsers keep from then on.
         for address in sorted(set(re.findall(r'(?:href|src)="(/static/[^"]+\.(?:css|js|svg|woff2))"', page.text))):
             if self.browser.ask("static file", address).status != 200:

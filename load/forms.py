@@ -6,7 +6,6 @@ from html.parser import HTMLParser
 
 @dataclass
 class Form:
-    action: str
     fields: dict[str, str] = field(default_factory=dict)
 
 
@@ -21,7 +20,7 @@ class Reader(HTMLParser):
         given = dict(attrs)
         name, value, kind = (given.get(each) or "" for each in ("name", "value", "type"))
         if tag == "form":
-            self.inside = Form(given.get("action") or "")
+            self.inside = Form()
             self.forms.append(self.inside)
         if self.inside is None:
             return

@@ -7,7 +7,6 @@ import argparse
 import signal
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -24,11 +23,13 @@ from bench import machine
 from bench.databases import BenchError, alone, say
 from bench.sizes import SIZES, Size
 from load import audit, report
+from load.audit import Finding
 from load.beside import Beside, Jobs
 from load.bot import CONNECTIONS
 from load.day import Person, Told
 from load.office import copied, hire, hourly, run_job, served
 from load.report import Found, Phase
+from load.threads import Errand
 from load.watch import Used, Watch, used
 
 EVENTS_A_SECOND = 200
@@ -60,7 +61,10 @@ def main() -> int:
     asked = parser.parse_args()
     # It would keep a list of every query.
     settings.DEBUG = False
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # By nohup a hang-up is ignored.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
     kind, size = "soak" if asked.soak else "load", SIZES[asked.size]
     course = (TRIAL if size.name == "xs" else COURSES)[kind]
     try:
@@ -96,6 +100,9 @@ def load(kind: str, size: Size, course: Course) -> int:
         if course.alone_with_pauses:
             phases.append(office.phase("one", people[:1], course.alone_with_pauses, pause=course.pause))
 
+        totals = audit.totals()
+        # Of the connections only those of the others are counted.
+        django.db.connection.close()
         bot = stack.enter_context(Beside.started(name, EVENTS_A_SECOND, folder))
         jobs = Jobs(name, folder)
         stack.callback(jobs.stop)
@@ -108,13 +115,15 @@ def load(kind: str, size: Size, course: Course) -> int:
         watch.stop()
 
         say("looking what is in the database")
-        problems = [*told.wrong, *web.complaints(), *jobs.problems, *written.failures]
+        wrong = [*told.wrong, *web.complaints(), *jobs.problems, *written.failures]
+        problems = [Finding("wrong", text) for text in wrong]
         problems += audit.audit(told, before)
+        problems += audit.audit_bot([what for what, *_ in written.done], totals, audit.totals())
         # Statistics of what the bot wrote last are an hour behind.
         for command in ("aggregate_stats", "check_data", "verify_journal"):
             code, _seconds, said = run_job(name, command, log=folder / "jobs.log")
             if code:
-                problems.append(f"{command} at the end: {said}")
+                problems.append(Finding("wrong", f"{command} at the end: {said}"))
         found = Found(
             size=size,
             phases=phases,
@@ -177,7 +186,7 @@ class Office:
 
 @contextmanager
 def working(people: Sequence[Person], work: Any, *args: Any) -> Iterator[None]:
-    threads = [threading.Thread(target=work, args=[person, *args], daemon=True) for person in people]
+    threads = [Errand(work, person, *args) for person in people]
     for person in people:
         person.over.clear()
     for thread in threads:
@@ -189,5 +198,4 @@ def working(people: Sequence[Person], work: Any, *args: Any) -> Iterator[None]:
             person.over.set()
         raise
     for thread in threads:
-        while thread.is_alive():
-            thread.join(0.5)
+        thread.finish()

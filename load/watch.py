@@ -11,9 +11,11 @@ from typing import Any
 import psutil  # type: ignore[import-untyped]
 import psycopg
 
-from bench.databases import plain
+from bench.databases import BenchError, plain
+from load.threads import Errand
 
 EVERY = 2.0
+LATEST = 15.0
 BACKENDS = """
     SELECT pid FROM pg_stat_activity
     WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
@@ -41,15 +43,15 @@ class Used:
     all: float
 
 
-class Watch(threading.Thread):
+class Watch(Errand):
     def __init__(self, processes: Callable[[], list[Any]]) -> None:
-        super().__init__(daemon=True)
+        super().__init__(self.watch)
         self.processes = processes
         self.samples: list[Sample] = []
         self.over = threading.Event()
         self.desk: psycopg.Connection[Any] = plain(application_name="load")
 
-    def run(self) -> None:
+    def watch(self) -> None:
         while not self.over.wait(EVERY):
             self.samples.append(self.look())
         self.desk.close()
@@ -70,10 +72,13 @@ class Watch(threading.Thread):
 
     def stop(self) -> None:
         self.over.set()
-        self.join()
+        self.finish()
 
     def between(self, start: float, end: float) -> list[Sample]:
-        return [sample for sample in self.samples if start <= sample.at <= end]
+        found = [sample for sample in self.samples if start <= sample.at <= end]
+        if not found or found[-1].at < end - LATEST:
+            raise BenchError("What the web takes was not looked at until the end.")
+        return found
 
 
 def used(web: Sequence[Any], bot: Any) -> Used:
