@@ -15,7 +15,7 @@ from django.urls import reverse
 from factory.django import DjangoModelFactory
 
 from adminlog.models import AdminAction, AdminUser, Note
-from adminlog.tests.form import change
+from adminlog.tests.form import change, shown
 from analytics.models import Event
 from billing.models import Gift, Plan, SubscriptionHistory
 from core.factories import ClientFactory, ContractorFactory, InviteFactory
@@ -131,6 +131,11 @@ def test_a_filter_by_what_has_two_keys_leads_back_to_the_list(anna, lookup):
 @pytest.mark.parametrize("lookup", ["username__range", "id__range", "full_name__regex"])
 def test_a_lookup_that_takes_other_values_leads_back_to_the_list(anna, lookup):
     assert anna.get(reverse("admin:core_contractor_changelist"), {lookup: "(ab"}).status_code == 302
+
+
+def test_a_form_that_names_an_empty_key_is_one_that_names_none(anna):
+    page = url(Contractor, "change", ContractorFactory().pk)
+    assert anna.post(page, shown(anna.get(page)) | {"_to_field": ""}).status_code in (200, 302)
 
 
 @every_page

@@ -5,6 +5,7 @@ from contextlib import closing
 from html.parser import HTMLParser
 
 import pytest
+from django.conf import settings
 from django.contrib import admin
 from django.templatetags.static import static
 from django.test import Client as Browser
@@ -133,7 +134,7 @@ def test_the_pages_of_a_set_up_and_of_a_logout_keep_to_the_policy():
     assert_page(newcomer.post(reverse("admin:logout")))
 
 
-@pytest.mark.parametrize("path", ["/admin/nowhere/", "/nowhere"])
+@pytest.mark.parametrize("path", ["/admin/nowhere/", "/nowhere", "/static/", "/static/unfold/js/"])
 def test_a_page_that_is_not_there_is_as_strict(client, path):
     response = client.get(path)
     assert_page(response, 404)
@@ -154,6 +155,22 @@ def test_static_files_are_as_strict_and_may_be_kept():
         assert response.status_code == 200
         assert_strict(response)
         assert "no-store" not in response.headers["Cache-Control"]
+
+
+def test_our_scripts_make_no_markup():
+    ours = list(settings.BASE_DIR.glob("*/static/**/*.js"))
+    assert ours
+    for script in ours:
+        assert not re.search(r"HTML|document\.write|\beval\b|new Function", script.read_text("utf-8")), script
+
+
+def test_what_is_typed_for_a_password_is_hidden(client):
+    for page, of, names in [
+        ("admin:login", Browser(), {"password"}),
+        ("admin:password_change", client, {"old_password", "new_password1", "new_password2"}),
+    ]:
+        fields = re.findall("<input[^>]*>", of.get(reverse(page)).content.decode())
+        assert {re.search(r'name="(\w+)"', field)[1] for field in fields if 'type="password"' in field} == names
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What comes of wrong passwords and codes, and what is kept of them."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -248,6 +249,13 @@ def test_no_password_code_or_token_is_kept_of_what_failed(login, settings):
 
     assert len(told("login.failed")) == 5
     assert [secret for secret in [*secrets, PASSWORD, "Ivanov"] if secret in before + after] == []
+
+
+def test_no_name_is_kept_that_somebody_may_have_typed_their_password_as(client):
+    knock(client, "correct horse battery", password="wrong")
+    (counted,) = AccessAttempt.objects.values_list("username", flat=True)
+    assert re.fullmatch("[0-9a-f]{64}", counted)
+    assert told("login.failed") == [FAILED]
 
 
 UNSTORABLE = {

@@ -5,7 +5,7 @@ import re
 
 import psycopg
 import pytest
-from django.db import OperationalError, ProgrammingError, connection
+from django.db import InterfaceError, OperationalError, ProgrammingError, connection
 from django.test import Client
 
 from smetabot.postgres.outage import is_away
@@ -89,5 +89,8 @@ def test_what_took_too_long_is_no_outage(error, away):
     assert is_away(told) is away
 
 
+@pytest.mark.django_db
 def test_a_fault_of_the_program_is_no_outage():
     assert not is_away(ProgrammingError())
+    connection.ensure_connection()
+    assert not is_away(InterfaceError("the cursor is closed"))

@@ -1,4 +1,5 @@
 import datetime as dt
+import logging
 
 import pytest
 from django.db import connection
@@ -7,6 +8,7 @@ from django.utils import timezone
 
 from adminlog import schedule
 from adminlog.models import AdminAction, JobRun
+from smetabot.tests.test_headers import assert_strict
 
 pytestmark = pytest.mark.django_db
 
@@ -34,13 +36,16 @@ def test_it_is_ready_when_all_that_it_needs_is_there_and_leaves_no_trace(monitor
     answer = monitor.get("/readyz")
     assert (answer.status_code, answer.json()) == (200, {"database": "ok", "migrations": "ok", "jobs": "ok"})
     assert not answer.cookies
+    assert_strict(answer)
     assert not AdminAction.objects.exists()
 
 
-def test_it_is_not_ready_while_a_job_is_late(monitor, no_job_is_late):
+def test_it_is_not_ready_while_a_job_is_late_and_the_log_is_not_filled_with_it(monitor, no_job_is_late, caplog):
+    logging.getLogger("django.request").addHandler(caplog.handler)
     JobRun.objects.filter(command="apply_gifts").update(started_at=timezone.now() - dt.timedelta(hours=3))
     answer = monitor.get("/readyz")
     assert (answer.status_code, answer.json()["jobs"]) == (503, "late: apply_gifts")
+    assert not caplog.records
 
 
 def test_it_is_not_ready_on_an_older_schema(monitor, no_job_is_late):

@@ -1,5 +1,6 @@
 """How a session begins, is kept alive and ends."""
 
+import re
 from datetime import timedelta
 from http.cookies import Morsel
 
@@ -125,6 +126,10 @@ def test_a_login_begins_a_new_session_also_where_one_is_open(client):
     knock(client)
     assert client.cookies["sessionid"].value != first
     assert Session.objects.count() == 1
+
+
+def test_nobody_guesses_the_name_of_a_session(client):
+    assert re.fullmatch("[0-9a-z]{32}", client.cookies["sessionid"].value)
 
 
 def test_who_logs_out_is_out_and_the_journal_says_so(client):

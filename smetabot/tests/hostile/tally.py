@@ -118,11 +118,12 @@ def assert_clear(response: HttpResponse, *, is_done: bool) -> None:
 
 
 def leads_on(response: HttpResponse) -> bool:
-    """To the login (which a logout leads to, too), to a list that says what was wrong, or on from an address that only
-    leads to another."""
+    """To the login, to a list that says what was wrong, or on from an address that only leads to another: a logout, a
+    row's history, one without its last slash."""
     location, path = response.headers["Location"], response.wsgi_request.path
+    leads = path == reverse("admin:logout") or path.endswith("/history/")
     moved = location.startswith(path) and location.partition("?")[0] != path
-    return moved or location.startswith(reverse("admin:login")) or "e=1" in location or path == reverse("admin:logout")
+    return leads or moved or location.startswith(reverse("admin:login")) or "e=1" in location
 
 
 def forms_of(response: HttpResponse) -> list[Any]:
