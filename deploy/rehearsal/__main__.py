@@ -145,11 +145,12 @@ def main() -> int:
         inside(debian, ours + "".join(block for heading, block in told if heading in ONLINE), online=True)
         (debian / "usr/sbin/policy-rc.d").unlink()
         start = "service postgresql start > /dev/null; service nginx start > /dev/null\n"
-        offline = "".join(
-            f"echo '{heading}'\n{'export VERSION=v1' if heading == UPGRADE else ''}\n{typed(block)} > /tmp/said 2>&1 < /dev/null || {{ cat /tmp/said; exit 1; }}\n"
-            for heading, block in told
-            if heading not in ONLINE
-        )
+        offline = ""
+        for heading, block in told:
+            if heading not in ONLINE:
+                upgrade = "export VERSION=v1\n" if heading == UPGRADE else ""
+                stop = "|| { cat /tmp/said; exit 1; }"
+                offline += f"echo '{heading}'\n{upgrade}{typed(block)} > /tmp/said 2>&1 < /dev/null {stop}\n"
         say("the rest of the page, and what it promises")
         print(inside(debian, ours + start + offline + (HERE / "checks.sh").read_text(), online=False), end="")
     except FailedError as error:
