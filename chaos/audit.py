@@ -6,11 +6,16 @@ same world before anybody touched it.
 
 import datetime as dt
 import gzip
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
+
+import psycopg
+from django.conf import settings
+from django.core.serializers.json import DjangoJSONEncoder
 
 from adminlog.chain import verify
 from chaos.databases import plain
@@ -28,12 +33,13 @@ TABLES = {
     "publications": "SELECT * FROM core.publications",
     "clients": "SELECT * FROM core.clients",
     "invites": "SELECT * FROM core.invites",
+    "plans": "SELECT * FROM billing.plans",
     "subscriptions": "SELECT subscriptions.*, code FROM billing.subscriptions JOIN billing.plans ON plans.id = plan_id",
     "history": """
         SELECT subscription_history.*, code FROM billing.subscription_history JOIN billing.plans ON plans.id = plan_id
     """,
     "gifts": "SELECT gifts_queue.*, code FROM billing.gifts_queue JOIN billing.plans ON plans.id = plan_id",
-    "usage": "SELECT contractor_id AS id, channels_created_total FROM billing.usage_counters",
+    "usage": "SELECT contractor_id AS id, * FROM billing.usage_counters",
     "referrals": "SELECT * FROM referrals.referrals",
     "cycles": "SELECT * FROM referrals.referral_cycles",
     "acts": """
@@ -58,6 +64,8 @@ RECORDS = """
         UNION ALL SELECT 'y' || md5(string_agg(t::text, '' ORDER BY id)) FROM billing.subscription_history AS t
         UNION ALL SELECT 'g' || md5(string_agg(t::text, '' ORDER BY id)) FROM billing.gifts_queue AS t
         UNION ALL SELECT 'r' || md5(string_agg(t::text, '' ORDER BY id)) FROM referrals.referrals AS t
+        UNION ALL SELECT 'o' || md5(string_agg(t::text, '' ORDER BY id)) FROM referrals.referral_cycles AS t
+        UNION ALL SELECT 'x' || md5(string_agg(t::text, '' ORDER BY contractor_id)) FROM billing.usage_counters AS t
         UNION ALL SELECT 'k' || md5(string_agg(t::text, '' ORDER BY id)) FROM referrals.referral_links AS t
         UNION ALL SELECT 'a' || md5(string_agg(t::text, '' ORDER BY id)) FROM admin.admin_users AS t
         UNION ALL SELECT 'e' || md5(string_agg(t::text, '' ORDER BY id)) FROM admin.admin_alerts AS t
@@ -66,6 +74,29 @@ RECORDS = """
         UNION ALL SELECT 'u' || md5(string_agg(password, '' ORDER BY id)) FROM public.auth_user
     ) AS digests
 """
+# Of which kind of row a journal entry tells, and what of such a row jobs and the bot change; all else nobody changes
+# without an entry that says so.
+KEPT: dict[str, tuple[str, set[str]]] = {
+    "contractors": ("core.contractor", set()),
+    "channels": ("core.channel", {"synced", "last_synced_at"}),
+    "publications": ("core.publication", {"views"}),
+    "clients": ("core.client", set()),
+    "invites": ("core.invite", {"used_count"}),
+    "gifts": ("billing.gift", {"applied_at"}),
+    "referrals": ("referrals.referral", {"qualified_at", "cycle_id"}),
+    "cycles": (
+        "referrals.referralcycle",
+        {"qualified_refs_done", "state", "gift_id", "completed_at"},
+    ),
+    # History tells of these.
+    "subscriptions": (
+        "billing.subscription",
+        {"plan_id", "code", "status", "source", "starts_at", "expires_at", "paid_until"},
+    ),
+    "usage": ("", {"channels_created_total", "last_channel_created_at"}),
+    "plans": ("billing.plan", set()),
+}
+LEAST_CHANNELS = 2
 
 
 class Finding(NamedTuple):
@@ -112,12 +143,14 @@ class Ledger:
         self.payments_done |= other.payments_done
 
 
-def read() -> World:
-    with plain() as desk, desk.transaction():
-        desk.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        rows = {name: {row["id"]: row for row in desk.execute(sql)} for name, sql in TABLES.items()}
-        at = desk.execute("SELECT now()").fetchone()
-        records = desk.execute(RECORDS).fetchone()
+def read(desk: "psycopg.Connection[Row] | None" = None) -> World:
+    if desk is None:
+        with plain() as own, own.transaction():
+            own.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            return read(own)
+    rows = {name: {row["id"]: row for row in desk.execute(sql)} for name, sql in TABLES.items()}
+    at = desk.execute("SELECT clock_timestamp() AS now").fetchone()
+    records = desk.execute(RECORDS).fetchone()
     assert at and records
     return World(rows, at["now"], records["digest"])
 
@@ -128,6 +161,7 @@ class Auditor:
     def __init__(self, *, archive: Path) -> None:
         self.archive = archive
         self.before = read()
+        self.channels = Counter(channel["contractor_id"] for channel in self.before["channels"].values())
         # Contractors looked at, all audits together.
         self.checks = 0
 
@@ -174,6 +208,11 @@ class Auditor:
                     yield Finding("wrong", f"{name} was given with another number of days")
                 if history["starts_at"] != gift["applied_at"]:
                     yield Finding("wrong", f"{name} does not begin when it was applied")
+                if history["id"] not in self.before["history"]:
+                    if not self.before.at <= gift["applied_at"] <= after.at:
+                        yield Finding("wrong", f"{name} was applied at {gift['applied_at']}")
+                    if self._is_blocked_all_along(gift["contractor_id"], after):
+                        yield Finding("wrong", f"{name} was given to who is blocked")
         for contractor, gifts in after.of("gifts", "contractor_id").items():
             queue = [gift for gift in gifts if not gift["withdrawn_at"]]
             for older, younger in pairs(queue):
@@ -247,12 +286,43 @@ class Auditor:
         for key in queued.keys() - after["gifts"].keys():
             yield Finding("lost", f"an act tells of gift {key}, which is not there")
         for act in new:
+            yield from self._effect(act, after)
             moments = act["payload"] or {}
             days, was, became = moments.get("days", 0), moments.get("before", {}), moments.get("after", {})
             if act["action"] == "subscription.extended" and days > 0 and not was.get("paid_until"):
                 moved = dt.datetime.fromisoformat(became["expires_at"]) - dt.datetime.fromisoformat(was["expires_at"])
                 if moved != days * DAY:
                     yield Finding("wrong", f"act {act['seq']} gave {moved} and not {days} days")
+
+    def _effect(self, act: Row, after: World) -> Iterator[Finding]:
+        """What an act says of a subscription stands in the history row that it names."""
+        told, row = act["payload"] or {}, None
+        if "history" in told and (row := after["history"].get(told["history"])):
+            said = told.get("after", {})
+            if wrong := [name for name in said.keys() & row.keys() if plainly(row[name]) != said[name]]:
+                yield Finding("wrong", f"act {act['seq']} tells of {wrong} what history row {row['id']} does not")
+        if row and act["action"] == "subscription.activated":
+            chain = after.of("history", "contractor_id")[row["contractor_id"]]
+            earlier = [each for each in chain if each["id"] < row["id"]]
+            is_renewed = bool(earlier) and is_live_paid(earlier[-1], at=row["created_at"])
+            if not is_renewed and row["expires_at"] - row["starts_at"] != told["days"] * DAY:
+                yield Finding("wrong", f"act {act['seq']} activated another number of days than {told['days']}")
+
+    def _is_blocked_all_along(self, contractor: int, after: World) -> bool:
+        return (
+            self.before["contractors"][contractor]["status"] == "blocked" == after["contractors"][contractor]["status"]
+            and contractor not in self._told(after)["core.contractor"]
+        )
+
+    def _told(self, after: World) -> dict[str, dict[int, Row]]:
+        """By kind and id of the row, what new acts say that it became."""
+        told: dict[str, dict[int, Row]] = defaultdict(dict)
+        for act in sorted(after["acts"].values(), key=lambda act: act["seq"]):
+            if act["id"] not in self.before["acts"] and act["target_id"]:
+                became = told[act["target_type"]].setdefault(act["target_id"], {})
+                for tells in (act["payload"], act["personal"]):
+                    became |= (tells or {}).get("after", {})
+        return told
 
     def _referrals(self, after: World, *, settled: bool) -> Iterator[Finding]:
         """A cycle counts each referral once, in order, and earns one gift."""
@@ -264,6 +334,12 @@ class Auditor:
                 yield Finding("doubled", f"gift {key} is the reward of {times} cycles")
             if gift is None or gift["reason"] != "referral_reward":
                 yield Finding("lost", f"gift {key} is a reward and not there")
+        for cycle in after["cycles"].values():
+            gift = after["gifts"].get(cycle["gift_id"])
+            if gift and gift["id"] not in self.before["gifts"]:
+                earned = (cycle["referrer_id"], settings.REFERRAL_REWARD_PLAN, settings.REFERRAL_REWARD_DAYS)
+                if (gift["contractor_id"], gift["code"], gift["days"]) != earned:
+                    yield Finding("wrong", f"gift {gift['id']} is not the reward of {earned}")
         for key, gift in after["gifts"].items():
             if gift["reason"] == "referral_reward" and key not in rewards:
                 yield Finding("doubled", f"gift {key} is a reward of no cycle")
@@ -287,41 +363,86 @@ class Auditor:
             now = after["referrals"].get(key)
             if row["qualified_at"] and now and now["qualified_at"] != row["qualified_at"]:
                 yield Finding("wrong", f"referral {key} qualified a second time")
+            if row["cycle_id"] and now and now["cycle_id"] != row["cycle_id"]:
+                yield Finding("doubled", f"referral {key} was counted a second time")
+        channels = Counter(channel["contractor_id"] for channel in after["channels"].values())
+        for key, row in after["referrals"].items():
+            if row["cycle_id"] and after["cycles"][row["cycle_id"]]["referrer_id"] != row["referrer_id"]:
+                yield Finding("wrong", f"referral {key} was counted for another referrer")
+            if row["qualified_at"] and not self.before["referrals"].get(key, row)["qualified_at"]:
+                referred = row["referred_contractor_id"]
+                has = max(channels[referred], self.channels[referred])
+                if has < LEAST_CHANNELS or self._is_blocked_all_along(referred, after):
+                    yield Finding("wrong", f"referral {key} qualified without what it takes")
         if settled:
-            channels = Counter(channel["contractor_id"] for channel in after["channels"].values())
             for key, row in after["referrals"].items():
                 referred = after["contractors"][row["referred_contractor_id"]]
-                if channels[referred["id"]] >= 2 and referred["status"] != "blocked" and not row["qualified_at"]:
+                if (
+                    channels[referred["id"]] >= LEAST_CHANNELS
+                    and referred["status"] != "blocked"
+                    and not row["qualified_at"]
+                ):
                     yield Finding("lost", f"referral {key} was not counted")
                 if row["qualified_at"] and not row["cycle_id"]:
                     yield Finding("lost", f"referral {key} qualified and is in no cycle")
 
     def _kept(self, after: World, ledger: Ledger) -> Iterator[Finding]:
         """What only the bot writes is as the bot left it."""
+        told = self._told(after)
+        erased = {
+            contractor
+            for act in after["acts"].values()
+            if act["action"] == "contractor.erased"
+            for contractor in act["contractors"]
+        }
+        detached = {act["target_id"] for act in after["acts"].values() if act["action"] == "referral.detached"}
+        for table, (kind, theirs) in KEPT.items():
+            for key, row in self.before[table].items():
+                if (now := after[table].get(key)) is None:
+                    if not (table == "referrals" and key in detached):
+                        yield Finding("lost", f"{table}: {key} is gone")
+                    continue
+                became = told[kind].get(key, {})
+                changed = {name for name in row.keys() - theirs if now[name] != row[name]}
+                if changed - became.keys() and not self._is_of(table, row, erased):
+                    yield Finding("wrong", f"{table}: {key}, nobody says why {sorted(changed)} changed")
+        for table, (kind, theirs) in KEPT.items():
+            for key, became in told[kind].items():
+                if (now := after[table].get(key)) is None or self._is_of(table, now, erased):
+                    continue
+                if wrong := [
+                    name
+                    for name, value in became.items()
+                    if name in now and name not in theirs and plainly(now[name]) != value
+                ]:
+                    yield Finding("lost", f"{table}: {key}, an act tells of {wrong} what is not so")
         for key, counter in self.before["usage"].items():
-            if after["usage"][key]["channels_created_total"] < counter["channels_created_total"]:
+            fallen = after["usage"].get(key, {}).get("channels_created_total", 0) < counter["channels_created_total"]
+            if fallen:
                 yield Finding("lost", f"contractor {key}: the counter of channels fell")
+        tokens = sum(bool(act["token"]) for key, act in after["acts"].items() if key not in self.before["acts"])
+        yield from within("acts", tokens, ledger, "act")
         total = sum(row["channels_created_total"] for row in after["usage"].values())
         more = total - sum(row["channels_created_total"] for row in self.before["usage"].values())
         yield from within("channels counted", more, ledger, "channel")
         for table, action in (("channels", "channel"), ("clients", "client")):
-            gone = self.before[table].keys() - after[table].keys()
-            if gone:
-                yield Finding("lost", f"{table} {sorted(gone)[:3]}")
             yield from within(table, len(after[table].keys() - self.before[table].keys()), ledger, action)
         for key, row in self.before["publications"].items():
-            if after["publications"][key]["views"] < row["views"]:
+            if after["publications"].get(key, row)["views"] < row["views"]:
                 yield Finding("lost", f"publication {key}: views fell")
         for key, row in self.before["invites"].items():
-            if after["invites"][key]["used_count"] < row["used_count"]:
+            if after["invites"].get(key, row)["used_count"] < row["used_count"]:
                 yield Finding("lost", f"invite {key}: uses fell")
         events = after["events"].keys() | archived(self.archive)
         if gone := self.before["events"].keys() - events:
             yield Finding("lost", f"{len(gone)} events, first {min(gone)}")
-        if len(self.before["referrals"].keys() - after["referrals"].keys()) > sum(
-            act["action"] == "referral.detached" for act in after["acts"].values()
-        ):
-            yield Finding("lost", "a referral that nobody detached")
+
+    def _is_of(self, table: str, row: Row, contractors: set[int]) -> bool:
+        if table == "contractors":
+            return row["id"] in contractors
+        channel = self.before["channels"].get(row.get("channel_id"))
+        owners = {row.get(name) for name in ("contractor_id", "referrer_id", "referred_contractor_id")}
+        return bool(contractors & (owners | ({channel["contractor_id"]} if channel else set())))
 
     def _nothing_is_due(self, after: World) -> Iterator[Finding]:
         """As of a minute ago: time goes on."""
@@ -388,6 +509,11 @@ class Auditor:
 
 
 NAMES = {"file_posted": "files", "client_join": "joins", "client_leave": "leaves"}
+
+
+def plainly(value: Any) -> Any:
+    """As the journal tells it."""
+    return json.loads(json.dumps(value, cls=DjangoJSONEncoder))
 
 
 def is_live_paid(row: Row, *, at: dt.datetime) -> bool:

@@ -30,15 +30,18 @@ LONG = 1.5
 
 
 class Worker:
-    """A process that a function becomes. What it returns is its ledger."""
+    """A process that a function becomes. What it returns is its ledger. Who takes longer than so many
+    `seconds`, if any, hangs and dies of it."""
 
-    def __init__(self, work: Callable[[], Ledger | None], *, folder: Path) -> None:
+    def __init__(self, work: Callable[[], Ledger | None], *, folder: Path, seconds: int = 120) -> None:
         self.ledger_file = folder / f"ledger-{time.monotonic_ns()}.json"
         connection.close()
         sys.stdout.flush()
+        self.status: int | None = None
         self.pid = os.fork()
         if self.pid == 0:
             status = 1
+            signal.alarm(seconds)
             try:
                 ledger = work()
                 if ledger:
@@ -50,13 +53,21 @@ class Worker:
                 sys.stderr.flush()
                 os._exit(status)
 
-    def kill(self) -> None:
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
+    def is_at_work(self) -> bool:
+        return self.status is None and os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+
+    def kill(self) -> bool:
+        """Whether it died of it: who had ended is not hurt."""
+        if self.status is not None:
+            return False
+        os.kill(self.pid, signal.SIGKILL)
+        return self.wait() == -signal.SIGKILL
 
     def wait(self) -> int:
         """Its exit code, or less than 0 if it was killed."""
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        if self.status is None:
+            self.status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self.status
 
     def ledger(self) -> Ledger:
         return loaded(self.ledger_file.read_text()) if self.ledger_file.exists() else Ledger()

@@ -17,8 +17,12 @@ class Worlds:
         """The template, for whoever fills it."""
         self._copy(self.empty, self.template)
 
-    def fresh(self) -> None:
+    def fresh(self, *, for_a_crash: bool = False) -> None:
         self._copy(self.template, self.copy)
+        if for_a_crash:
+            # A sequence is ahead of what is written in the log of the copied database, and would fall back.
+            with maintenance() as desk:
+                desk.execute("CHECKPOINT")
 
     def remove(self) -> None:
         drop(self.template, self.copy)
@@ -37,8 +41,6 @@ class Worlds:
                 [source],
             )
             desk.execute(f'CREATE DATABASE "{target}" TEMPLATE "{source}"')
-            # A sequence is ahead of what is written in the log of the copied database, and would fall back by a crash.
-            desk.execute("CHECKPOINT")
         use(target)
 
 

@@ -34,8 +34,8 @@ class Subject(Protocol):
     def run(self) -> bool:
         """Whether it said that all went well."""
 
-    def again(self) -> None:
-        """What whoever it failed does next, until it is done."""
+    def again(self) -> bool:
+        """What whoever it failed does next; whether that did it."""
 
     def is_done(self) -> bool:
         """Whether it left what tells that it is done, once."""
@@ -60,8 +60,8 @@ class Job:
             return False
         return True
 
-    def again(self) -> None:
-        self.run()
+    def again(self) -> bool:
+        return self.run()
 
     def is_done(self) -> bool:
         with plain() as desk:
@@ -189,13 +189,20 @@ class Act:
             b"".join(response.streaming_content)  # type: ignore[attr-defined]
         return response.status_code == 200 and (is_file or b'name="confirmation"' not in response.content)
 
-    def again(self) -> None:
-        """The same confirmation once more: who got no answer presses it again."""
+    def again(self) -> bool:
+        """The same confirmation once more: who got no answer presses it again, and may hear that it is done."""
         self.run()
+        return self.is_done()
 
     def is_done(self) -> bool:
+        """Whether the journal tells of it, with the days that were asked for."""
         with plain() as desk:
-            return bool(desk.execute("SELECT FROM admin.admin_actions WHERE token = %s", [self.token]).rowcount)
+            row = desk.execute("SELECT payload FROM admin.admin_actions WHERE token = %s", [self.token]).fetchone()
+        return row is not None and (row["payload"] or {}).get("days", self.days) == self.days
+
+    @property
+    def days(self) -> int | None:
+        return self.values.get("days")
 
     @property
     def token(self) -> UUID:
@@ -241,7 +248,6 @@ BULK = {
 }
 
 
-def cron(commands: list[Job]) -> None:
-    """As cron would, until nothing is due: once each, in its order."""
-    for job in commands:
-        job.run()
+def cron(commands: Iterable[Job]) -> list[str]:
+    """As cron would, until nothing is due: once each, in its order. Returns those that failed."""
+    return [job.name for job in commands if not job.run()]

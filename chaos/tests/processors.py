@@ -17,6 +17,7 @@ from billing.gifts import APPLY_OLDEST, apply_gifts
 from billing.models import Plan
 from chaos.databases import plain
 from chaos.faults import Broken
+from referrals.cycles import advance_referrals
 
 RETEST = APPLY_OLDEST[
     APPLY_OLDEST.index("        WHERE NOT (") : APPLY_OLDEST.index("        RETURNING contractor_id, plan")
@@ -53,6 +54,25 @@ def _in_one_set(sql: str, now: dt.datetime) -> None:
 def _apply(sql: str, due: list[int], now: dt.datetime) -> None:
     with connection.cursor() as cursor:
         cursor.execute(sql, {"contractors": due, "now": now, "paid": list(Plan.PAID)})
+
+
+def loses_a_waiting_gift(now: dt.datetime) -> None:
+    apply_gifts(now=now)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM billing.gifts_queue WHERE id ="
+            " (SELECT max(id) FROM billing.gifts_queue WHERE applied_at IS NULL AND withdrawn_at IS NULL)"
+        )
+
+
+def rewards_an_unqualified_referral(now: dt.datetime) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE referrals.referrals SET qualified_at = %s WHERE id = (SELECT min(id) FROM referrals.referrals"
+            " WHERE (SELECT count(*) FROM core.channels WHERE contractor_id = referred_contractor_id) < 2)",
+            [now],
+        )
+    advance_referrals(now=now)
 
 
 def dies_while_another_waits(process: Processor) -> None:
@@ -112,6 +132,10 @@ def is_paid_meanwhile(process: Processor) -> None:
         run.join()
 
 
+def is_alone(process: Processor) -> None:
+    process(timezone.now())
+
+
 def _alone(process: Processor) -> None:
     try:
         process(timezone.now())
@@ -137,8 +161,10 @@ class Anybody(set[Any]):
         return True
 
 
-# What must be caught, and when it shows.
-CONTROLS: list[tuple[Processor, Callable[[Processor], None]]] = [
-    (locks_gift_rows, dies_while_another_waits),
-    (does_not_test_again, is_paid_meanwhile),
+# What must be caught, when it shows, and what the audit must say.
+CONTROLS: list[tuple[Processor, Callable[[Processor], None], str]] = [
+    (locks_gift_rows, dies_while_another_waits, "before the older"),
+    (does_not_test_again, is_paid_meanwhile, "a gift over live paid time"),
+    (loses_a_waiting_gift, is_alone, "is gone"),
+    (rewards_an_unqualified_referral, is_alone, "qualified without what it takes"),
 ]
