@@ -74,7 +74,11 @@ class OneLineCommand(BaseCommand):
     """Refuses bad arguments in one line: argparse prints the usage above each error, and cron mails all of it."""
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        return super().create_parser(prog_name, subcommand, usage=argparse.SUPPRESS, **kwargs)
+        parser = super().create_parser(prog_name, subcommand, usage=argparse.SUPPRESS, **kwargs)
+        refuse = parser.error
+        # What was typed may have line breaks of its own.
+        parser.error = lambda message: refuse(" ".join(message.split()))  # type: ignore[method-assign]
+        return parser
 
 
 class JobCommand(OneLineCommand, Generic[ReportT]):

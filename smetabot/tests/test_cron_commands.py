@@ -140,6 +140,13 @@ def test_an_unknown_argument_is_refused(refused, job):
 
 
 @one_job
+def test_an_argument_with_line_breaks_is_refused_in_one_line(job):
+    with pytest.raises(CommandError) as refused:
+        call_command(job, "one\n\rtwo")
+    assert str(refused.value) == "Error: unrecognized arguments: one two"
+
+
+@one_job
 def test_without_a_database_it_says_so(refused, job):
     assert "No database: " in refused(job, DATABASE_URL="postgres://postgres@127.0.0.1:1/nowhere")
 
