@@ -186,7 +186,11 @@ class Act:
             return response.headers["Location"] != self.address
         is_file = "Content-Disposition" in response.headers
         if is_file:
-            b"".join(response.streaming_content)  # type: ignore[attr-defined]
+            try:
+                b"".join(response.streaming_content)  # type: ignore[attr-defined]
+            except (Error, Broken):
+                # The file breaks off, and its reader is told so by what is missing.
+                return False
         return response.status_code == 200 and (is_file or b'name="confirmation"' not in response.content)
 
     def again(self) -> bool:

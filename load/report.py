@@ -193,7 +193,8 @@ def lines(kind: str, found: Found) -> list[Line]:
         Line(
             "connections, to the threads of the web with the bot's and the jobs'",
             max(sample.connections for sample in found.samples) / found.places,
-            1,
+            # A program that is gone is a connection for a moment longer.
+            1.1,
             f"{max(sample.connections for sample in found.samples)} at most, {found.places} places",
         ),
     ]
@@ -302,7 +303,7 @@ under way at the end or were given up after a minute. To be asked to try again, 
 """
 FLAT = """\
 Flat means: after the first third, for what every process learns once, the straight line nearest to the samples of
-every two seconds rises by no more than the limit until the end, and connections are never more than there are threads
+every two seconds rises by no more than the limit until the end, and connections are hardly more than there are threads
 and programs. Memory of the web is what gunicorn's processes hold; of the connections, what their processes hold alone.
 """
 
