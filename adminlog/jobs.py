@@ -71,7 +71,7 @@ ReportT = TypeVar("ReportT", bound=Report)
 
 
 class OneLineCommand(BaseCommand):
-    """Refuses bad arguments in one line: argparse prints the usage above each error, and cron mails all of it."""
+    """Refuses in one line: argparse prints the usage above each error, and cron mails all of it."""
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         parser = super().create_parser(prog_name, subcommand, usage=argparse.SUPPRESS, **kwargs)
@@ -79,6 +79,14 @@ class OneLineCommand(BaseCommand):
         # What was typed may have line breaks of its own.
         parser.error = lambda message: refuse(" ".join(message.split()))  # type: ignore[method-assign]
         return parser
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        try:
+            return super().execute(*args, **options)
+        except CommandError as error:
+            # So may the name of a file.
+            error.args = (one_line(error),)
+            raise
 
 
 class JobCommand(OneLineCommand, Generic[ReportT]):

@@ -127,7 +127,7 @@ class PageFirstChangeList(ChangeList):
         except OperationalError as error:
             self.queryset, self.page_num = self.nothing(request, error), 1
             page = self.find_page(request)
-        except (DataError, OverflowError, ProgrammingError, ValueError) as error:
+        except (DataError, IndexError, OverflowError, ProgrammingError, ValueError) as error:
             # A value in the address that the column's type does not hold, or a lookup that takes other ones.
             raise IncorrectLookupParameters(error) from error
         rows = self.apply_select_related(self.root_queryset.filter(page))

@@ -11,6 +11,9 @@ STARTS = ["start", "startapp", "startgroup", "startchannel"]
 
 def meant_by(link: str) -> str | None:
     """The @username, id or token that a link is about; None for what is none."""
+    if "\0" in unquote(link):
+        # Nobody is called that: PostgreSQL does not store it.
+        return None
     try:
         parts = urlsplit(link if re.match(r"(https?|tg):", link, re.IGNORECASE) else f"https://{link}")
         asked = {name: values[0] for name, values in parse_qs(parts.query).items()}

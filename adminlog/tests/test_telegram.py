@@ -42,6 +42,7 @@ def test_a_link_is_about_a_username_an_id_or_a_token(link, meant):
     [
         *["ivan", "@ivan", "123", "t.me", "t.me/", "t.me/+", "t.me/c/x", "t.me/joinchat", "https://[", "👍"],
         *["tg://", "tg://resolve", "not.me/ivan", "https://example.com/ivan", "https://web.telegram.org/"],
+        *["https://t.me/iv%00an", "tg://resolve?domain=%00"],
     ],
 )
 def test_other_text_is_no_link(text):

@@ -172,7 +172,7 @@ def test_a_gzipped_file_is_read(taken, publication):
     ],
 )
 def test_what_cannot_be_read_is_refused_in_one_line(tmp_path, publication, content, why):
-    path = tmp_path / "views"
+    path = tmp_path / "views\n2026"
     if content == "directory":
         path.mkdir()
     elif content is not None:

@@ -184,7 +184,7 @@ class KeyPage(PasswordContextMixin, FormView):
         key = request.session.get(WAITING, {})
         self.device = second_factor.waiting(self.login, key["device"]).first() if is_fresh(key) else None
         if self.device is None:
-            if key:
+            if key or request.method == "POST":
                 messages.warning(request, STALE)
             return redirect(self.start)
         return super().dispatch(request, *args, **kwargs)

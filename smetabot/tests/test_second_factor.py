@@ -405,6 +405,11 @@ def test_a_key_waits_for_its_first_code_ten_minutes(inside):
     assert not TOTPDevice.objects.get(pk=new.pk).confirmed
 
 
+def test_a_code_for_which_no_key_waits_is_refused_in_words(inside):
+    page = enter(inside, "123456", "admin:second_factor_set_up", follow=True)
+    assert "Please begin again." in page.content.decode()
+
+
 def test_who_must_have_one_cannot_remove_it(inside, device):
     assert 'value="give_up"' not in inside.get(reverse("admin:second_factor")).content.decode()
     ask(inside, "give_up")
