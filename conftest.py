@@ -5,13 +5,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import Client
+
+from testbed.databases import url
 
 
 @pytest.fixture
@@ -24,10 +25,7 @@ def anna(db: None) -> Client:
 
 @pytest.fixture
 def test_database_url(db: None) -> str:
-    at = connection.settings_dict
-    host = quote(at["HOST"] or at["OPTIONS"].get("host", ""), safe="")
-    login = quote(at["USER"], safe="") + (f":{quote(at['PASSWORD'], safe='')}" if at["PASSWORD"] else "")
-    return f"postgres://{login}@/{at['NAME']}?host={host}&port={at['PORT'] or 5432}"
+    return url()
 
 
 @pytest.fixture

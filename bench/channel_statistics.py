@@ -7,11 +7,12 @@ from django.core.management import call_command
 from django.db.models import Count, Q, Sum
 
 from analytics.models import ChannelStats, ViewsDaily
-from bench.databases import Kept, digest, plain, silence, unhindered
+from bench.databases import Kept, digest, silence
 from bench.rounds import Timings, Way, race, sampled
 from bench.sizes import NOW, Size, short
 from bench.table import Line, faster, within
 from core.models import Channel
+from testbed.databases import plain, unhindered
 
 ACROSS = True
 SAMPLE = 50

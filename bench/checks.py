@@ -4,12 +4,14 @@ from typing import Any
 
 from django.core.management import call_command
 
-from bench.databases import BenchError, plain, silence
+from bench.databases import silence
 from bench.rounds import Timings, Way, race
 from bench.sizes import NOW, Size
 from bench.table import Line, within
 from billing.checks import TEAM_SIZE
 from smetabot.management.commands.check_data import CHECKS
+from testbed.console import HinderedError
+from testbed.databases import plain
 
 ACROSS = False
 
@@ -25,7 +27,7 @@ def by_hand(sql: Any) -> None:
     ids, sizes = zip(*plans, strict=True)
     found += sql.execute(TEAM_SIZE.sql, {"now": NOW, "plans": list(ids), "sizes": list(sizes)}).fetchall()
     if found:
-        raise BenchError(f"check_data by hand finds {found[:3]}")
+        raise HinderedError(f"check_data by hand finds {found[:3]}")
 
 
 def measure(size: Size) -> Timings:

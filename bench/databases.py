@@ -1,77 +1,18 @@
 """A database for each size, on the server that the settings name. It is kept for the next run."""
 
-import hashlib
 import os
 import sys
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import psycopg
-from django.apps import apps
-from django.conf import settings
-from django.contrib.auth.models import User
-from django.core.management import call_command
 from django.db import connection
 
-from adminlog.models import AdminUser
-from analytics.models import Event, ViewsDaily
-from bench.data import tables
-from bench.sizes import FIRST, LAST, Size
-from smetabot.postgres.partitions import MonthlyTable, shifted
-
-LOGIN = "bench"
-
-
-class BenchError(Exception):
-    """What keeps it from measuring, in one line."""
-
-
-def say(text: str) -> None:
-    print(f"{time.strftime('%H:%M:%S')}  {text}", flush=True)
-
-
-def fingerprint(size: Size) -> str:
-    """Of what the rows and their tables are made by."""
-    digest = hashlib.sha256(repr(size).encode())
-    sources = [Path(__file__), *(Path(__file__).with_name(name) for name in ("data.py", "sizes.py"))]
-    for app in apps.get_app_configs():
-        if Path(app.path).is_relative_to(settings.BASE_DIR):
-            sources += sorted(Path(app.path, "migrations").glob("*.*"))
-    for source in sources:
-        if source.suffix in (".py", ".sql"):
-            digest.update(source.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def use(name: str) -> None:
-    """Django's connection is to this one from now on."""
-    connection.close()
-    connection.settings_dict["NAME"] = name
-
-
-def plain(**options: Any) -> psycopg.Connection[Any]:
-    """To the database in use, as a program without Django would connect, but compiling as little as our own does."""
-    connection.ensure_connection()  # which starts the embedded server
-    asked = connection.get_connection_params()
-    place = {key: asked[key] for key in ("host", "port", "user", "password", "dbname") if asked.get(key)}
-    opened = psycopg.connect(**place, autocommit=True, **options)
-    opened.execute("SET jit = off")
-    opened.execute("SET TimeZone = 'UTC'")
-    return opened
-
-
-def unhindered() -> psycopg.Connection[Any]:
-    """No trigger of ours and no foreign key: it puts rows back as they were, append-only ones too."""
-    opened = plain()
-    try:
-        opened.execute("SET session_replication_role = replica")
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise BenchError("The bench puts rows back behind the triggers: let it connect as a superuser.") from error
-    opened.execute("SET synchronous_commit = off")
-    return opened
+from bench.filling import fill, fingerprint
+from bench.sizes import Size
+from testbed.console import HinderedError, say
+from testbed.databases import drop, make, unhindered, use
 
 
 @contextmanager
@@ -82,12 +23,11 @@ def prepared(size: Size) -> Iterator[None]:
     wanted = fingerprint(size)
     with connection._nodb_cursor() as cursor:
         cursor.execute("SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s", [name])
-        found = cursor.fetchone()
-        if found != (wanted,):
-            cursor.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-            cursor.execute(f"CREATE DATABASE {name}")
+        is_filled = cursor.fetchone() == (wanted,)
+    if not is_filled:
+        make(name)
     use(name)
-    if found != (wanted,):
+    if not is_filled:
         fill(size)
     mark(name, None)
     is_whole = True
@@ -104,82 +44,25 @@ def prepared(size: Size) -> Iterator[None]:
             mark(name, wanted)
 
 
+@contextmanager
+def copied(size: Size, name: str) -> Iterator[None]:
+    """A copy of the size's database is in use, and is dropped afterwards; that one stays as it is."""
+    home = connection.settings_dict["NAME"]
+    with prepared(size):
+        source = connection.settings_dict["NAME"]
+        say(f"copying {source} to {name}, which is dropped afterwards")
+        make(name, template=source, is_large=True)
+    use(name)
+    try:
+        yield
+    finally:
+        use(home)
+        drop(name)
+
+
 def mark(name: str, text: str | None) -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"COMMENT ON DATABASE {name} IS " + (f"'{text}'" if text else "NULL"))
-
-
-def fill(size: Size) -> None:
-    start = time.perf_counter()
-    say(f"making the database {connection.settings_dict['NAME']}: {size}")
-    call_command("migrate", verbosity=0)
-    make_months()
-    with plain() as source, unhindered() as target:
-        source.execute("SET work_mem = '256MB'")
-        target.execute("SET maintenance_work_mem = '256MB'")
-        for table, columns, query in tables(size):
-            began = time.perf_counter()
-            copy(source, target, table, columns, query)
-            say(f"  {table}: {time.perf_counter() - began:.1f} s")
-        set_sequences(target)
-        target.execute("VACUUM (ANALYZE)")
-    make_login()
-    say(f"made in {time.perf_counter() - start:.0f} s")
-
-
-def copy(source: Any, target: Any, table: str, columns: str, query: str) -> None:
-    indexes = target.execute(PLAIN_INDEXES, [table]).fetchall()
-    for name, _ in indexes:
-        target.execute(f"DROP INDEX {name}")
-    with (
-        source.cursor().copy(f"COPY ({query}) TO STDOUT") as rows,
-        target.cursor().copy(f"COPY {table} ({columns}) FROM STDIN") as into,
-    ):
-        block = bytearray()
-        for row in rows:
-            block += row
-            if len(block) > 1 << 18:
-                into.write(bytes(block))
-                block.clear()
-        into.write(bytes(block))
-    for _, definition in indexes:
-        target.execute(definition)
-    target.execute(f"ANALYZE {table}")
-
-
-# Those that nothing depends on: made afterwards they take half the time. Of a partitioned table also its partitions'.
-PLAIN_INDEXES = """
-    SELECT indexrelid::regclass::text, replace(pg_get_indexdef(indexrelid), ' ON ONLY ', ' ON ')
-    FROM pg_index
-    WHERE indrelid = %s::regclass AND NOT indisunique
-        AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = indexrelid)
-"""
-
-
-def set_sequences(target: Any) -> None:
-    columns = target.execute("""
-        SELECT table_schema || '.' || table_name, column_name
-        FROM information_schema.columns
-        WHERE is_identity = 'YES' AND table_schema IN ('core', 'billing', 'referrals', 'analytics')
-    """).fetchall()
-    for table, column in columns:
-        sequence = target.execute("SELECT pg_get_serial_sequence(%s, %s)", [table, column]).fetchone()[0]
-        if sequence:
-            target.execute(f"SELECT setval(%s, 1 + coalesce(max({column}), 0)) FROM {table}", [sequence])
-
-
-def make_months() -> None:
-    """Those of the data: else all of it would lie in the default partitions."""
-    month = FIRST.replace(day=1)
-    while month <= LAST:
-        MonthlyTable.of(Event, "created_at").make_month(month)
-        MonthlyTable.of(ViewsDaily, "collected_at").make_month(month)
-        month = shifted(month, 1)
-
-
-def make_login() -> None:
-    login = User.objects.create_user(LOGIN, is_staff=True, is_superuser=True)
-    AdminUser.objects.create(login=login, username=LOGIN, tg_user_id=1, role=AdminUser.Role.OWNER)
 
 
 class Kept:
@@ -258,5 +141,5 @@ def alone() -> Iterator[None]:
     with connection._nodb_cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(hashtext('bench'))")
         if cursor.fetchone() != (True,):
-            raise BenchError("Another bench is running on this server: wait for its end.")
+            raise HinderedError("Another bench is running on this server: wait for its end.")
         yield

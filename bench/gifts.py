@@ -6,12 +6,13 @@ from typing import Any
 from django.core.management import call_command
 from django.db import transaction
 
-from bench.databases import Kept, digest, plain, scalar, silence, unhindered
+from bench.databases import Kept, digest, scalar, silence
 from bench.rounds import Timings, Way, race
 from bench.sizes import NOW, Size
 from bench.table import Line, faster, within
 from billing.models import Gift, Subscription, SubscriptionHistory
 from core.models import Contractor
+from testbed.databases import plain, unhindered
 
 ACROSS = True
 SET = 1000

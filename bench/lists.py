@@ -17,13 +17,14 @@ from django.urls import clear_url_caches
 
 from adminlog.lists import BoundedPaginator
 from adminlog.pages import BaseAdmin
-from bench.databases import LOGIN, BenchError
+from bench.filling import LOGIN
 from bench.queries import Watch
 from bench.rounds import Timing, Timings, Way, race
 from bench.sizes import Size, short
 from bench.stock import its_templates
 from bench.table import Figure, Line, behind, faster, within
 from smetabot.postgres.kept import kept
+from testbed.console import HinderedError
 
 ACROSS = False
 EVENTS = "analytics/event/"
@@ -49,7 +50,7 @@ class Page:
                 answer = self.browser.get(self.address)
             done = time.perf_counter()
             if not isinstance(answer, TemplateResponse):
-                raise BenchError(f"{self.address} answers {answer.status_code}")
+                raise HinderedError(f"{self.address} answers {answer.status_code}")
             self.whole.append(done - began)
             self.rendering.append(done - began - watch.seconds)
             self.queries = watch.number

@@ -14,8 +14,10 @@ from django.core.management import call_command
 from django.db import connection
 
 from analytics.profiles import all_profiles
-from bench.databases import BenchError, silence, use
+from bench.databases import silence
 from bench.sizes import NOW
+from testbed.console import HinderedError
+from testbed.databases import use
 
 ENTRY = "import sys, django; django.setup(); from bench.memory import main; main(*sys.argv[1:])"
 
@@ -27,7 +29,7 @@ def taken(job: str, *args: str) -> int:
         [sys.executable, "-c", ENTRY, name, job, *args], cwd=settings.BASE_DIR, capture_output=True, text=True
     )
     if answer.returncode:
-        raise BenchError(f"{job} failed in a process of its own: {answer.stderr.strip()[-600:]}")
+        raise HinderedError(f"{job} failed in a process of its own: {answer.stderr.strip()[-600:]}")
     return int(answer.stdout.splitlines()[-1])
 
 

@@ -10,7 +10,6 @@ from django.utils import timezone
 
 from analytics.models import ProfileOverview
 from analytics.profiles import all_profiles, profile_of
-from bench.databases import BenchError, plain
 from bench.memory import taken
 from bench.queries import counted
 from bench.rounds import Timings, Way, race, sampled
@@ -18,6 +17,8 @@ from bench.sizes import Size, short
 from bench.table import Figure, Line, constant, faster, within
 from billing.models import Gift, Plan, Subscription, UsageCounter
 from core.models import Channel, Client, Contractor, Invite, Publication
+from testbed.console import HinderedError
+from testbed.databases import plain
 
 ACROSS = True
 ONES = 200
@@ -171,7 +172,7 @@ def measure(size: Size) -> Timings:
         timings |= {f"page, {name}": timing for name, timing in found.items()}
         # What both find is compared apart: kept in memory it would be no stream.
         if size.is_small and sorted(map(tuple, all_profiles())) != sorted(sql.execute(ALL).fetchall()):
-            raise BenchError("all_profiles and the SQL by hand differ")
+            raise HinderedError("all_profiles and the SQL by hand differ")
         found = race(
             f"all profiles, streamed, {short(size.contractors)}",
             {

@@ -10,12 +10,13 @@ from django.core.management import call_command
 from django.db import transaction
 
 from analytics.models import ViewsDaily
-from bench.databases import digest, plain, silence, unhindered
+from bench.databases import digest, silence
 from bench.memory import taken
 from bench.rounds import Timings, Way, race
 from bench.sizes import NOW, Size, short
 from bench.table import Line, constant, faster, within
 from core.models import Publication
+from testbed.databases import plain, unhindered
 
 ACROSS = False
 SAMPLE = 300

@@ -5,10 +5,11 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 
-from bench.databases import Kept, digest, plain, silence, unhindered
+from bench.databases import Kept, digest, silence
 from bench.rounds import Timings, Way, race
 from bench.sizes import NOW, Size
 from bench.table import Line, within
+from testbed.databases import plain, unhindered
 
 ACROSS = False
 SET = 1000

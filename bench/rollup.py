@@ -6,10 +6,11 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 
-from bench.databases import Kept, digest, plain, silence, unhindered
+from bench.databases import Kept, digest, silence
 from bench.rounds import Timings, Way, race
 from bench.sizes import LAST, Size
 from bench.table import Line, within
+from testbed.databases import plain, unhindered
 
 ACROSS = False
 DAY = LAST - dt.timedelta(days=1)

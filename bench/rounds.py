@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from bench.databases import BenchError, say
+from testbed.console import HinderedError, say
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def race(
                 results[name] = (way.read(found), state())
                 first = next(iter(results))
                 if results[name] != results[first]:
-                    raise BenchError(
+                    raise HinderedError(
                         f"{title}: {name} and {first} differ: {results[name]!r:.600} and {results[first]!r:.600}"
                     )
     timings = Timings({name: Timing(median(each), ways[name].sample) for name, each in seconds.items()})

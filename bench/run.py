@@ -18,7 +18,6 @@ from bench import (
     checks,
     gifts,
     lists,
-    machine,
     profiles,
     readings,
     referral_cycles,
@@ -26,10 +25,12 @@ from bench import (
     rollup,
     triggers,
 )
-from bench.databases import BenchError, alone, prepared, say
+from bench.databases import alone, prepared
 from bench.rounds import Timings
 from bench.sizes import SIZES, Size, up_to
 from bench.table import MISSED, Line
+from testbed import machine
+from testbed.console import HinderedError, say
 
 JOBS = {
     "gifts": gifts,
@@ -62,7 +63,7 @@ def main() -> int:
     warnings.filterwarnings("ignore", "Normally Django will use", RuntimeWarning)
     try:
         return bench(SIZES[asked.size], asked.only)
-    except (BenchError, CommandError, django.db.Error, psycopg.Error) as error:
+    except (HinderedError, CommandError, django.db.Error, psycopg.Error) as error:
         print(" ".join(str(error).split()), file=sys.stderr)
         return 2
 

@@ -4,10 +4,10 @@ import time
 from statistics import median
 from typing import Any
 
-from bench.databases import plain, unhindered
 from bench.rounds import Timing, Timings, readable
 from bench.sizes import Size
 from bench.table import Figure, Line
+from testbed.databases import plain, unhindered
 
 ACROSS = False
 ROWS = 300

@@ -2,15 +2,16 @@ import os
 import sys
 
 from chaos.server import Server
-from chaos.userbot import Userbot
+from chaos.userbot import answer
+from testbed.service import Service
 
-with Server() as server, Userbot() as userbot:
+with Server() as server, Service(answer) as userbot:
     os.environ |= {
         "DJANGO_SETTINGS_MODULE": "smetabot.settings",
         "DATABASE_URL": server.url("smetabot"),
         "DEBUG": "1",
         # So that there is something to do for these jobs, too.
-        "USERBOT_URL": userbot,
+        "USERBOT_URL": userbot.url,
         "EVENTS_RETENTION_MONTHS": "1",
         "EVENTS_ARCHIVE": str(server.folder / "archive"),
     }

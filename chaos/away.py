@@ -1,14 +1,11 @@
 """A database that is away for a while: the web says so and comes back by itself, cron says so in one line."""
 
-import os
-import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from subprocess import DEVNULL, PIPE
 
 from django.conf import settings
 from django.db import connection
@@ -16,8 +13,8 @@ from django.db import connection
 from chaos.databases import plain
 from chaos.server import Server, end
 from chaos.world import OWNER
-
-PATIENCE = 60
+from testbed.databases import url
+from testbed.processes import BASE, HOST, free_port, gunicorn, manage, production, until
 
 
 @dataclass
@@ -31,42 +28,40 @@ class Told:
 
 
 def away(server: Server, *, seconds: float) -> Told:
-    told, address = Told(), f"127.0.0.1:{free_port()}"
-    web = start(
-        server, "-m", "gunicorn", "-c", "deploy/gunicorn.conf.py", "--bind", address, "--workers", "1", "smetabot.wsgi"
-    )
+    told, port = Told(), free_port()
+    web = start(*gunicorn(port, "--workers", "1"))
     held = plain()
     try:
-        until(lambda: get(address)[0] == 200, "the web does not answer")
+        until(lambda: get(port)[0] == 200, "the web answers")
         # It holds whom the job needs, so that the job is in the middle when the server goes.
         held.execute("BEGIN")
         held.execute("SELECT FROM core.contractors FOR UPDATE")
-        caught = start(server, "manage.py", "apply_gifts")
-        until(waits_for_lock, "the job does not wait")
+        caught = start(*manage("apply_gifts"))
+        until(waits_for_lock, "the job waits")
         connection.close()
         server.stop()
         stopped = time.monotonic()
-        status, page = get(address)
+        status, page = get(port)
         told.expect(f"the web answered {status}: {page[:2000]}", status == 503)
         told.expect("its page is not plain", "<" in page and "Traceback" not in page and len(page) < 20_000)
         out, err = caught.communicate(timeout=60)
         told.expect(f"the job in the middle ended with {caught.returncode}: {err}", caught.returncode == 2)
         told.expect(f"the job in the middle said {err!r}", one_line(out, err))
-        job = start(server, "manage.py", "apply_gifts")
+        job = start(*manage("apply_gifts"))
         out, err = job.communicate(timeout=60)
         told.expect(f"a job ended with {job.returncode}", job.returncode == 2)
         told.expect(f"a job said {err!r}", one_line(out, err))
         asked = 1
         while time.monotonic() - stopped < seconds:
-            status, _ = get(address)
+            status, _ = get(port)
             asked += 1
             told.expect(f"the web answered {status} after {time.monotonic() - stopped:.0f} s", status == 503)
             time.sleep(min(1, seconds / 10))
         server.start()
         back = time.monotonic()
-        until(lambda: get(address)[0] == 200, "the web does not recover")
+        until(lambda: get(port)[0] == 200, "the web recovers")
         recovered = time.monotonic() - back
-        job = start(server, "manage.py", "apply_gifts")
+        job = start(*manage("apply_gifts"))
         out, err = job.communicate(timeout=60)
         told.expect(f"a job does not recover: {err}", job.returncode == 0)
     finally:
@@ -84,30 +79,17 @@ def one_line(out: str, err: str) -> bool:
     return out == "" and err.count("\n") == 1 and "Traceback" not in err
 
 
-def start(server: Server, *command: str) -> "subprocess.Popen[str]":
-    variables = {
-        "DATABASE_URL": server.url(connection.settings_dict["NAME"]),
-        "DEBUG": "0",
-        "SECRET_KEY": settings.SECRET_KEY,
-        "ALLOWED_HOSTS": "127.0.0.1",
-        "SECOND_FACTOR": "none",
-    }
-    return subprocess.Popen(
-        [sys.executable, *command],
-        cwd=settings.BASE_DIR,
-        env=os.environ | variables,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def start(*command: str) -> "subprocess.Popen[str]":
+    # So that the session of the world is known.
+    variables = production(url(), SECRET_KEY=settings.SECRET_KEY, SECOND_FACTOR="none")
+    return subprocess.Popen(command, cwd=BASE, env=variables, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, text=True)
 
 
-def get(address: str) -> tuple[int, str]:
+def get(port: int) -> tuple[int, str]:
     """0 while nobody answers."""
     # As the proxy in front asks for a member of staff.
-    headers = {"Cookie": f"__Host-sessionid={OWNER}", "X-Forwarded-Proto": "https"}
-    request = urllib.request.Request(f"http://{address}/admin/billing/plan/", headers=headers)
+    headers = {"Cookie": f"__Host-sessionid={OWNER}", "X-Forwarded-Proto": "https", "Host": HOST}
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/admin/billing/plan/", headers=headers)
     try:
         with urllib.request.urlopen(request, timeout=30) as response:
             return (response.status if response.url == request.full_url else 302), response.read().decode()
@@ -118,14 +100,6 @@ def get(address: str) -> tuple[int, str]:
         return 0, ""
 
 
-def until(is_so: Callable[[], bool], otherwise: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not is_so():
-        if time.monotonic() > deadline:
-            raise AssertionError(otherwise)
-        time.sleep(0.05)
-
-
 def waits_for_lock() -> bool:
     with plain() as desk:
         return bool(
@@ -133,9 +107,3 @@ def waits_for_lock() -> bool:
                 "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
             ).rowcount
         )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

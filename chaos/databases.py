@@ -3,8 +3,10 @@
 from typing import Any
 
 import psycopg
-from django.db import connection
 from psycopg.rows import dict_row
+
+from testbed import databases
+from testbed.databases import drop, make, use
 
 
 class Worlds:
@@ -21,7 +23,7 @@ class Worlds:
         self._copy(self.template, self.copy)
         if for_a_crash:
             # A sequence is ahead of what is written in the log of the copied database, and would fall back.
-            with maintenance() as desk:
+            with plain("postgres") as desk:
                 desk.execute("CHECKPOINT")
 
     def remove(self) -> None:
@@ -32,38 +34,9 @@ class Worlds:
         drop(self.copy)
 
     def _copy(self, source: str, target: str) -> None:
-        drop(target)
-        with maintenance() as desk:
-            # An autovacuum of the source's stands in the way for a moment.
-            desk.execute(
-                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-                " WHERE datname = %s AND pid <> pg_backend_pid()",
-                [source],
-            )
-            desk.execute(f'CREATE DATABASE "{target}" TEMPLATE "{source}"')
+        make(target, template=source)
         use(target)
 
 
-def drop(*names: str) -> None:
-    connection.close()
-    with maintenance() as desk:
-        for name in names:
-            desk.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-
-
-def use(name: str) -> None:
-    connection.close()
-    connection.settings_dict["NAME"] = name
-
-
-def plain(name: str | None = None, **options: Any) -> psycopg.Connection[dict[str, Any]]:
-    """As a program without Django connects; statements are committed one by one."""
-    asked = connection.get_connection_params()
-    place = {key: asked[key] for key in ("host", "port", "user", "password", "dbname") if asked.get(key)}
-    if name:
-        place["dbname"] = name
-    return psycopg.connect(**place, autocommit=True, row_factory=dict_row, options="-c TimeZone=UTC", **options)
-
-
-def maintenance() -> psycopg.Connection[dict[str, Any]]:
-    return plain("postgres")
+def plain(name: str | None = None) -> psycopg.Connection[dict[str, Any]]:
+    return databases.plain(name, row_factory=dict_row)

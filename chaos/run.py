@@ -20,7 +20,6 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
 
-from bench.documents import write_section
 from chaos import company, faults
 from chaos.audit import Auditor, Finding, Ledger, read
 from chaos.away import away
@@ -31,6 +30,8 @@ from chaos.subjects import Act, Job, Subject, acts, cron, jobs
 from chaos.tally import Tally, table
 from chaos.tests.processors import CONTROLS, Anybody, Processor, product
 from chaos.world import fill
+from testbed.console import say
+from testbed.documents import write_section
 
 CONTRACTORS = 240
 LEAST_FAULTS, LEAST_CHECKS = 200, 200_000
@@ -41,10 +42,6 @@ LANES = 2
 FULL_EVERY = 8
 # Those that make right what others left; the audit does itself what check_data and verify_journal do.
 ROUND = ["expire_subscriptions", "advance_referrals", "apply_gifts", "aggregate_stats", "roll_up_days"]
-
-
-def say(text: str) -> None:
-    print(f"{time.strftime('%H:%M:%S')}  {text}", flush=True)
 
 
 class Chaos:

@@ -15,7 +15,7 @@ from typing import Any
 import django
 from django.db import connection
 
-from bench.documents import write_section
+from testbed.documents import write_section
 
 HEADING = "What Citus would ask of this schema"
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "scaling.md"

@@ -12,8 +12,10 @@ from typing import Any
 import psycopg
 
 from cluster.bot import FIRST_ID
-from cluster.processes import say, signal_all, until
+from cluster.processes import signal_all
 from cluster.servers import Cluster, Node, sleep_until
+from testbed.console import say
+from testbed.processes import until
 
 # So long nothing is heard of a frozen leader: longer than its lease.
 FROZEN = 35.0

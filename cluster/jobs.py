@@ -1,34 +1,22 @@
 """The product's commands as cron calls them, one after the other, again and again."""
 
-import os
 import subprocess
-import sys
 from collections import Counter
-from pathlib import Path
 
-from cluster.processes import ClusterError
 from cluster.watch import Watched
-from load.browser import HOST
+from testbed.console import HinderedError
+from testbed.processes import BASE, manage, production
 
-BASE = Path(__file__).resolve().parent.parent
 JOBS = ("expire_subscriptions", "advance_referrals", "apply_gifts", "aggregate_stats", "roll_up_days")
 
 
 def variables(url: str, **more: str) -> dict[str, str]:
-    """Of production, and nothing of whoever started this but the way to programs."""
-    return {
-        "PATH": os.environ["PATH"],
-        "DATABASE_URL": url,
-        "DEBUG": "0",
-        "SECRET_KEY": "only for the minutes of this run, and for nobody else: Tz8-cluster",
-        "ALLOWED_HOSTS": HOST,
-        "SECOND_FACTOR": "none",
-    } | more
+    return production(url, SECOND_FACTOR="none", **more)
 
 
-def manage(environment: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
+def run(environment: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "manage.py", *arguments],
+        manage(*arguments),
         cwd=BASE,
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -39,9 +27,9 @@ def manage(environment: dict[str, str], *arguments: str) -> "subprocess.Complete
 
 
 def require(environment: dict[str, str], *arguments: str) -> str:
-    done = manage(environment, *arguments)
+    done = run(environment, *arguments)
     if done.returncode:
-        raise ClusterError(f"{arguments[0]} failed: {last_line(done.stderr)}")
+        raise HinderedError(f"{arguments[0]} failed: {last_line(done.stderr)}")
     return done.stdout
 
 
@@ -64,12 +52,12 @@ class Cron(Watched):
     def turn(self) -> None:
         job = JOBS[self.runs % len(JOBS)]
         self.runs += 1
-        run = manage(self.environment, job)
-        self.exits[run.returncode] += 1
-        if run.returncode == 0:
+        done = run(self.environment, job)
+        self.exits[done.returncode] += 1
+        if done.returncode == 0:
             self.done[job] += 1
             self.succeeded()
             return
-        self.failed(f"exit {run.returncode}")
-        if "Traceback" in run.stderr or len(run.stderr.strip().splitlines()) != 1:
-            self.long.append(run.stderr.strip())
+        self.failed(f"exit {done.returncode}")
+        if "Traceback" in done.stderr or len(done.stderr.strip().splitlines()) != 1:
+            self.long.append(done.stderr.strip())

@@ -4,11 +4,9 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -16,37 +14,10 @@ from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 
+from testbed.console import HinderedError
+
 # PostgreSQL and PgBouncer refuse to run as root.
 ACCOUNT = "postgres"
-
-
-class ClusterError(Exception):
-    """What keeps it from going on, in one line."""
-
-
-def say(text: str) -> None:
-    print(f"{time.strftime('%H:%M:%S')}  {text}", flush=True)
-
-
-def free_ports(names: Sequence[str]) -> dict[str, int]:
-    """All are held until each has its own."""
-    held = []
-    for _ in names:
-        held.append(socket.create_server(("127.0.0.1", 0)))
-    ports = {name: server.getsockname()[1] for name, server in zip(names, held, strict=True)}
-    for server in held:
-        server.close()
-    return ports
-
-
-def until(is_so: Callable[[], Any], what: str, *, seconds: float = 60) -> Any:
-    """What it returns once that is something."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := is_so():
-            return found
-        time.sleep(0.1)
-    raise ClusterError(f"After {seconds:.0f} s still not: {what}.")
 
 
 class Folder:
@@ -145,6 +116,6 @@ def require_packages(needed: dict[str, str]) -> None:
         try:
             pwd.getpwnam(ACCOUNT)
         except KeyError:
-            raise ClusterError("There is no account postgres: apt-get install postgresql-15") from None
+            raise HinderedError("There is no account postgres: apt-get install postgresql-15") from None
     if missing := [package for package, program in needed.items() if not Path(program).exists()]:
-        raise ClusterError(f"Install first: apt-get install {' '.join(missing)}")
+        raise HinderedError(f"Install first: apt-get install {' '.join(missing)}")

@@ -17,17 +17,19 @@ import psutil  # type: ignore[import-untyped]
 import psycopg
 import urllib3
 
-from bench.documents import write_section
 from cluster import audit, jobs, report
 from cluster.bot import Bot, Ledger, LostError
 from cluster.faults import FAULTS, Round, fall_behind
-from cluster.jobs import BASE, Cron, require, variables
-from cluster.processes import ClusterError, Folder, require_packages, say, temporary, until
+from cluster.jobs import Cron, require, variables
+from cluster.processes import Folder, require_packages, temporary
 from cluster.report import Pace
 from cluster.servers import PACKAGES, Cluster
 from cluster.staff import LOGIN, Giver, Reader, ask, log_in
 from cluster.watch import Watched, all_good_since
 from load.browser import Browser
+from testbed.console import HinderedError, say
+from testbed.documents import write_section
+from testbed.processes import BASE, gunicorn, until
 
 OWNER, BOT, WEB, CRON = "smetabot", "smetabot_bot", "smetabot_web", "smetabot_cron"
 READONLY, PARTITIONS = "smetabot_readonly", "smetabot_partitions"
@@ -58,7 +60,7 @@ def main() -> int:
     except LostError as error:
         print(" ".join(str(error).split()), file=sys.stderr)
         return 1
-    except (ClusterError, psycopg.Error, urllib3.exceptions.HTTPError, RuntimeError, AssertionError, OSError) as error:
+    except (HinderedError, psycopg.Error, urllib3.exceptions.HTTPError, RuntimeError, AssertionError, OSError) as error:
         print(" ".join(str(error).split()) or type(error).__name__, file=sys.stderr)
         return 2
     outcome.seconds = time.monotonic() - start
@@ -139,7 +141,7 @@ def prepare(cluster: Cluster) -> None:
     for job in jobs.JOBS:
         require(owner, job)
     cluster.start_pooler([BOT, WEB, CRON])
-    until(lambda: jobs.manage(as_cron(cluster), "verify_journal").returncode == 0, "PgBouncer that leads to the leader")
+    until(lambda: jobs.run(as_cron(cluster), "verify_journal").returncode == 0, "PgBouncer that leads to the leader")
 
 
 def as_cron(cluster: Cluster) -> dict[str, str]:
@@ -170,8 +172,7 @@ def quiet(cluster: Cluster, bots: Sequence[Watched]) -> Pace:
 def people(cluster: Cluster, ledger: Ledger) -> list[Watched]:
     cluster.folder.start(
         "web",
-        *(sys.executable, "-m", "gunicorn", "-c", "deploy/gunicorn.conf.py"),
-        *("--bind", f"127.0.0.1:{cluster.ports['web']}", "--workers", "2", "smetabot.wsgi"),
+        *gunicorn(cluster.ports["web"], "--workers", "2"),
         is_ours=True,
         cwd=BASE,
         env=variables(cluster.url(WEB), POOLED="1"),
@@ -245,7 +246,7 @@ def settle(cluster: Cluster) -> list[str]:
     scheduled = require(as_cron(cluster), "shell", "-v0", "-c", SCHEDULED).split()
     for job in (*scheduled, "check_data", "verify_journal"):
         is_owners = job == "maintain_partitions"
-        done = jobs.manage(variables(cluster.direct_url(PARTITIONS)) if is_owners else as_cron(cluster), job)
+        done = jobs.run(variables(cluster.direct_url(PARTITIONS)) if is_owners else as_cron(cluster), job)
         if done.returncode:
             problems.append(f"{job}: {jobs.last_line(done.stderr)}")
     return problems

@@ -16,7 +16,8 @@ from typing import Any
 import psycopg
 import urllib3
 
-from cluster.processes import Folder, end, family, free_ports, signal_all, until
+from cluster.processes import Folder, end, family, signal_all
+from testbed.processes import free_ports, until
 
 CONFIG = Path(__file__).with_name("config")
 # As in production, but for its places.

@@ -7,7 +7,7 @@ import urllib3
 from cluster.bot import Ledger
 from cluster.watch import Watched
 from load.browser import Browser
-from load.forms import form_with
+from testbed.forms import Page
 
 LOGIN = "/admin/login/"
 LIST = "/admin/core/contractor/"
@@ -26,12 +26,13 @@ def ask(browser: Browser, address: str, form: Mapping[str, str] | None = None) -
 
 def fields(page: str) -> dict[str, str]:
     """Of the act's form."""
-    found = form_with("reason", page) or form_with("days", page)
+    read = Page(page)
+    found = read.form_with("reason") or read.form_with("days")
     return dict(found.fields) if found else {}
 
 
 def log_in(browser: Browser, username: str, password: str) -> None:
-    form = form_with("username", ask(browser, LOGIN)[1])
+    form = Page(ask(browser, LOGIN)[1]).form_with("username")
     credentials = {"username": username, "password": password}
     status, _ = ask(browser, LOGIN, (dict(form.fields) if form else {}) | credentials)
     if status != 302:

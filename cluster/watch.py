@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from cluster.processes import ClusterError
+from testbed.console import HinderedError
 
 
 class Watched:
@@ -33,7 +33,7 @@ class Watched:
         self.thread.join(timeout=60)
         self.check()
         if self.thread.is_alive():
-            raise ClusterError(f"{self.name} has not stopped after a minute.")
+            raise HinderedError(f"{self.name} has not stopped after a minute.")
 
     def check(self) -> None:
         if self.broken:

@@ -3,9 +3,10 @@ import sys
 
 import django
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "smetabot.settings")
-django.setup()
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "smetabot.settings")
+    django.setup()
 
-from load.run import main  # noqa: E402
+    from load.run import main
 
-sys.exit(main())
+    sys.exit(main())

@@ -14,9 +14,9 @@ from typing import Any
 import psutil  # type: ignore[import-untyped]
 from django.conf import settings
 
-from bench.databases import BenchError, say
 from load.office import STOP, hourly, run_job, stop
-from load.threads import Errand
+from testbed.console import HinderedError, say
+from testbed.threads import Errand
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Beside:
             self.process.terminate()
             self.process.wait(STOP)
         if not self.file.exists():
-            raise BenchError(f"The bot died: {self.log.read_text(errors='replace')[-600:]}")
+            raise HinderedError(f"The bot died: {self.log.read_text(errors='replace')[-600:]}")
         return Written(**json.loads(self.file.read_text()))
 
 

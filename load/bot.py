@@ -88,7 +88,7 @@ def main(name: str, rate: str, file: str) -> int:
     django.setup()
     from django.conf import settings
 
-    from bench.databases import use
+    from testbed.databases import use
 
     settings.DEBUG = False
     parent = os.getppid()

@@ -11,9 +11,10 @@ from urllib.parse import urlencode, urljoin
 
 import urllib3
 
-from load.forms import Form, form_with
+from testbed import forms
+from testbed.forms import Form
+from testbed.processes import HOST
 
-HOST = "office.example.com"
 # Seconds without a byte after which nobody waits any longer: the proxy neither.
 PATIENCE = 60
 
@@ -45,7 +46,7 @@ class Page:
         return urljoin(self.address, self.headers.get("Location", ""))
 
     def form(self, name: str) -> Form:
-        if form := form_with(name, self.text):
+        if form := forms.Page(self.text).form_with(name):
             return form
         raise Wrong(f"{self.address}: no form asks for {name}: {self.gist}")
 

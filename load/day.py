@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from adminlog.spreadsheets import BROKEN_OFF
-from bench.databases import say
 from bench.sizes import FIRST, Size
 from load.browser import Browser, LoggedOut, Page, Request, Wrong
 from load.office import PASSWORD, Member
+from testbed.console import say
 
 # So many mistakes are told while it runs.
 SHOWN = 10

@@ -1,38 +1,32 @@
 """What is loaded: a copy of the size's database, its staff, and the web as production runs it."""
 
-import os
 import secrets
 import signal
-import socket
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from runpy import run_path
 from typing import Any
-from urllib.parse import quote
 
 import psutil  # type: ignore[import-untyped]
 import urllib3
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
-from django.db import connection, transaction
+from django.db import transaction
 from django_otp.oath import TOTP
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from adminlog.models import AdminUser
-from bench.databases import BenchError, prepared, say, use
-from bench.sizes import Size
-from load.browser import HOST
-from smetabot.settings import VARIABLES
+from testbed.console import HinderedError
+from testbed.databases import url
+from testbed.processes import BASE, free_port, gunicorn, manage, production
 
-PASSWORD, SECRET_KEY = secrets.token_urlsafe(16), secrets.token_urlsafe(50)
-CONFIGURATION = str(settings.BASE_DIR / "deploy/gunicorn.conf.py")
+PASSWORD = secrets.token_urlsafe(16)
 # Seconds.
 START = 60
 STOP = 30
@@ -51,26 +45,6 @@ class Member:
         return f"{totp.token():06d}"
 
 
-@contextmanager
-def copied(size: Size) -> Iterator[str]:
-    """The size's database stays as it is."""
-    name = f"load_{size.name}"
-    with prepared(size):
-        source = connection.settings_dict["NAME"]
-        connection.close()
-        with connection._nodb_cursor() as cursor:
-            cursor.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-            say(f"copying {source} to {name}, which is dropped afterwards")
-            cursor.execute(f"CREATE DATABASE {name} TEMPLATE {source} STRATEGY FILE_COPY")
-    use(name)
-    try:
-        yield name
-    finally:
-        use(source)
-        with connection._nodb_cursor() as cursor:
-            cursor.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-
-
 @transaction.atomic
 def hire(number: int) -> list[Member]:
     """Managers, of whom one in five is an owner. The password is one, because to hash it takes its time."""
@@ -83,28 +57,6 @@ def hire(number: int) -> list[Member]:
         device = TOTPDevice.objects.create(user=login, name="authenticator", confirmed=True)
         members.append(Member(each, login.username, device.bin_key, is_owner))
     return members
-
-
-def database_url(name: str) -> str:
-    asked: Mapping[str, Any] = connection.get_connection_params()
-    login = quote(asked.get("user") or "", safe="")
-    if asked.get("password"):
-        login += ":" + quote(asked["password"], safe="")
-    place = f"?host={quote(asked['host'], safe='')}&port={asked.get('port') or 5432}" if asked.get("host") else ""
-    return f"postgres://{login}@/{name}{place}"
-
-
-def production(name: str) -> dict[str, str]:
-    """The environment of a process that serves this database. What is not set has production's default, such as that
-    all need a second factor."""
-    kept = {key: value for key, value in os.environ.items() if key not in VARIABLES and key[:2] != "PG"}
-    return kept | {
-        "DATABASE_URL": database_url(name),
-        "DEBUG": "0",
-        "SECRET_KEY": SECRET_KEY,
-        "ALLOWED_HOSTS": HOST,
-        "PYTHONPATH": str(settings.BASE_DIR),
-    }
 
 
 @dataclass
@@ -127,7 +79,7 @@ class Web:
     @property
     def threads(self) -> int:
         """Of all workers. Each has a connection of its own."""
-        return self.workers * run_path(CONFIGURATION)["threads"]
+        return self.workers * run_path(str(BASE / "deploy/gunicorn.conf.py"))["threads"]
 
     def complaints(self) -> list[str]:
         lines = self.log.read_text(errors="replace").splitlines()
@@ -136,17 +88,13 @@ class Web:
 
 @contextmanager
 def served(name: str, folder: Path) -> Iterator[Web]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    log = folder / "web.log"
-    command = [sys.executable, "-m", "gunicorn", "-c", CONFIGURATION, "--bind", f"127.0.0.1:{port}"]
+    port, log = free_port(), folder / "web.log"
     with log.open("wb") as output:
         # Not at our terminal: a Ctrl-C there is for us, who then stop it.
         process = psutil.Popen(
-            [*command, "smetabot.wsgi"],
-            cwd=settings.BASE_DIR,
-            env=production(name),
+            gunicorn(port),
+            cwd=BASE,
+            env=production(url(name)),
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -165,7 +113,7 @@ def await_start(process: Any, port: int, log: Path) -> None:
             urllib3.request("GET", f"http://127.0.0.1:{port}/healthz", retries=False, timeout=5)
             return
         time.sleep(0.2)
-    raise BenchError(f"gunicorn did not start: {log.read_text(errors='replace')[-600:]}")
+    raise HinderedError(f"gunicorn did not start: {log.read_text(errors='replace')[-600:]}")
 
 
 def stop(process: Any) -> None:
@@ -191,9 +139,9 @@ def run_job(name: str, command: str, *, log: Path, over: threading.Event | None 
     with log.open("a+") as output:
         start = output.tell()
         process = psutil.Popen(
-            [sys.executable, "manage.py", command],
-            cwd=settings.BASE_DIR,
-            env=production(name),
+            manage(command),
+            cwd=BASE,
+            env=production(url(name)),
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,

@@ -9,7 +9,6 @@ from statistics import median
 
 from django.conf import settings
 
-from bench.documents import write_section
 from bench.rounds import readable
 from bench.sizes import Size
 from load.audit import Finding
@@ -17,6 +16,7 @@ from load.beside import Written
 from load.browser import Request
 from load.day import Told
 from load.watch import Sample, Used, rise
+from testbed.documents import write_section
 
 RELIABILITY = Path(settings.BASE_DIR, "docs", "reliability.md")
 SECTION = "Load"

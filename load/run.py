@@ -19,18 +19,19 @@ import psycopg
 from django.conf import settings
 from django.core.management import CommandError
 
-from bench import machine
-from bench.databases import BenchError, alone, say
+from bench.databases import alone, copied
 from bench.sizes import SIZES, Size
 from load import audit, report
 from load.audit import Finding
 from load.beside import Beside, Jobs
 from load.bot import CONNECTIONS
 from load.day import Person, Told
-from load.office import copied, hire, hourly, run_job, served
+from load.office import hire, hourly, run_job, served
 from load.report import Found, Phase
-from load.threads import Errand
 from load.watch import Used, Watch, used
+from testbed import machine
+from testbed.console import HinderedError, say
+from testbed.threads import Errand
 
 EVENTS_A_SECOND = 200
 
@@ -69,7 +70,7 @@ def main() -> int:
     course = (TRIAL if size.name == "xs" else COURSES)[kind]
     try:
         return load(kind, size, course)
-    except (BenchError, CommandError, django.db.Error, psycopg.Error) as error:
+    except (HinderedError, CommandError, django.db.Error, psycopg.Error) as error:
         print(" ".join(str(error).split()), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -79,7 +80,8 @@ def main() -> int:
 
 def load(kind: str, size: Size, course: Course) -> int:
     with alone(), ExitStack() as stack:
-        name = stack.enter_context(copied(size))
+        name = f"load_{size.name}"
+        stack.enter_context(copied(size, name))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         members = hire(course.staff)
         say("the hourly jobs, so that those beside staff find no more than an hour's work")

@@ -11,8 +11,9 @@ from typing import Any
 import psutil  # type: ignore[import-untyped]
 import psycopg
 
-from bench.databases import BenchError, plain
-from load.threads import Errand
+from testbed.console import HinderedError
+from testbed.databases import plain
+from testbed.threads import Errand
 
 EVERY = 2.0
 LATEST = 15.0
@@ -77,7 +78,7 @@ class Watch(Errand):
     def between(self, start: float, end: float) -> list[Sample]:
         found = [sample for sample in self.samples if start <= sample.at <= end]
         if not found or found[-1].at < end - LATEST:
-            raise BenchError("What the web takes was not looked at until the end.")
+            raise HinderedError("What the web takes was not looked at until the end.")
         return found
 
 

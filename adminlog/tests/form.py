@@ -1,52 +1,15 @@
 from collections.abc import Sequence
-from html.parser import HTMLParser
 
 from django.db.models import Model
 from django.http import HttpResponse
 from django.test import Client
 
-
-class Form(HTMLParser):
-    """What a browser would send of a page's form, as it came."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.values: dict[str, str] = {}
-        self.name = ""
-        self.inside = self.writing = False
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        name, value = given.get("name") or "", given.get("value") or ""
-        if tag == "form":
-            self.inside = (given.get("id") or "").endswith("_form")
-        elif not self.inside or given.get("type") in ("submit", "button"):
-            return
-        elif tag == "input" and (given.get("type") != "checkbox" or "checked" in given):
-            self.values[name] = value or ("on" if given.get("type") == "checkbox" else "")
-        elif tag == "select":
-            self.name = name
-        elif tag == "option" and "selected" in given:
-            self.values[self.name] = value
-        elif tag == "textarea":
-            self.name, self.writing = name, True
-            self.values[name] = ""
-
-    def handle_data(self, data: str) -> None:
-        if self.writing:
-            self.values[self.name] += data
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "form":
-            self.inside = False
-        elif tag == "textarea":
-            self.writing = False
+from testbed.forms import Page, merged
 
 
 def shown(response: HttpResponse) -> dict[str, str]:
-    form = Form()
-    form.feed(response.content.decode())
-    return form.values
+    """What a browser would send of the page's own form, as it came."""
+    return merged(form for form in Page(response.content.decode()).forms if form.id.endswith("_form"))
 
 
 def change(browser: Client, address: str, **values: object) -> HttpResponse:

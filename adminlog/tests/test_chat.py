@@ -5,8 +5,6 @@ import json
 import logging
 import threading
 import time
-from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import StringIO
 
 import pytest
@@ -16,58 +14,27 @@ from django.db import transaction
 from adminlog.chat import ALONE, Chat, bring_up_to_date
 from adminlog.factories import AdminAlertFactory
 from adminlog.models import AdminAlert, JobRun
+from testbed.service import Service
 
 pytestmark = pytest.mark.django_db
 NOW = dt.datetime(2026, 3, 4, 18, 6, tzinfo=dt.UTC)
 HOUR = dt.timedelta(hours=1)
 TOKEN = "123456:SECRET-token_of_the_bot"
-TAKEN = 200, b'{"ok": true, "result": {}}'
 Kind, State = AdminAlert.Kind, AdminAlert.State
 
 
-class Telegram:
-    """`answer` makes the status and the body of an answer."""
-
-    def __init__(self):
-        self.messages, self.paths = [], []
-        self.answer = lambda: TAKEN
-        telegram = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                telegram.paths.append(self.path)
-                telegram.messages.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-                status, body = telegram.answer()
-                with suppress(OSError):  # whoever asked has hung up
-                    self.send_response(status)
-                    self.send_header("Content-Length", str(len(body)))
-                    self.end_headers()
-                    self.wfile.write(body)
-
-            def log_message(self, *args):
-                pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.http.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.http.server_port}"
-        self.thread = threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.01})
-        self.thread.start()
-
-    def stop(self):
-        self.http.shutdown()
-        self.thread.join()
-        self.http.server_close()
-
-    @property
-    def lines(self):
-        return [line for message in self.messages for line in message["text"].splitlines()[1:]]
+def taken(message):
+    return 200, {}, b'{"ok": true, "result": {}}'
 
 
 @pytest.fixture
 def telegram():
-    telegram = Telegram()
-    yield telegram
-    telegram.stop()
+    with Service(taken) as telegram:
+        yield telegram
+
+
+def lines(telegram):
+    return [line for message in telegram.questions for line in message["text"].splitlines()[1:]]
 
 
 @pytest.fixture
@@ -86,11 +53,11 @@ def alert(**known):
 def test_the_chat_is_told_once_that_an_alert_is_open_and_once_that_it_is_over(telegram, tell):
     failed = alert(text="contractor 5, Ivan Petrov: no", count=3)
     assert [tell(), tell(hours_later=1)] == [1, 0]
-    assert (telegram.paths, telegram.messages[0]["chat_id"]) == ([f"/bot{TOKEN}/sendMessage"], "-1001")
+    assert (telegram.paths, telegram.questions[0]["chat_id"]) == ([f"/bot{TOKEN}/sendMessage"], "-1001")
     AdminAlert.objects.update(state=State.RESOLVED, resolved_at=NOW)
     assert [tell(hours_later=2), tell(hours_later=3)] == [1, 0]
     what = f"apply_gifts failed, 3 times since 2026-03-04 18:06 UTC (alert {failed.pk})"
-    assert telegram.lines == [f"New: {what}", f"Over: {what}"]
+    assert lines(telegram) == [f"New: {what}", f"Over: {what}"]
 
 
 def test_what_goes_on_is_told_again_after_a_day_unless_somebody_sees_to_it(telegram, tell):
@@ -99,40 +66,40 @@ def test_what_goes_on_is_told_again_after_a_day_unless_somebody_sees_to_it(teleg
     AdminAlert.objects.filter(pk=acknowledged.pk).update(state=State.ACKNOWLEDGED)
     AdminAlert.objects.exclude(pk=once.pk).update(last_seen_at=NOW + 23 * HOUR, count=24)
     assert [tell(hours_later=23), tell(hours_later=24), tell(hours_later=25)] == [0, 1, 0]
-    assert telegram.lines[-1].startswith("Still: apply_gifts failed, 24 times")
-    assert f"(alert {goes_on.pk})" in telegram.lines[-1]
+    assert lines(telegram)[-1].startswith("Still: apply_gifts failed, 24 times")
+    assert f"(alert {goes_on.pk})" in lines(telegram)[-1]
 
 
 def test_what_was_over_before_it_could_be_told_is_not_told(telegram, tell):
     alert(state=State.RESOLVED, resolved_at=NOW)
-    assert (tell(), telegram.messages) == (0, [])
+    assert (tell(), telegram.questions) == (0, [])
 
 
 @pytest.mark.parametrize(
-    ("answer", "why"),
+    ("status", "body", "why"),
     [
-        ((429, b'{"ok": false, "parameters": {"retry_after": 99999}}'), "it answered 429"),
-        ((401, b'{"ok": false, "description": "Unauthorized"}'), "answered 401: Unauthorized"),
-        ((400, f'{{"ok": false, "description": "chat not found by {TOKEN}\\u0000"}}'.encode()), "not found by …"),
-        ((400, b'{"ok": false, "description": "bad \\ud800"}'), "it answered 400: bad ?"),
-        ((400, f'{{"description": "{TOKEN[:9]}\\u0000{TOKEN[9:]}"}}'.encode()), "it answered 400: …"),
-        ((500, b"<html>"), "it answered 500"),
-        ((200, b'{"ok": false}'), "it answered 200"),
-        ((200, b"[" * 100_000), "it answered 200"),
-        ((200, b" " * (1 << 21)), "longer than"),
-        ((302, b""), "it answered 302"),
+        (429, b'{"ok": false, "parameters": {"retry_after": 99999}}', "it answered 429"),
+        (401, b'{"ok": false, "description": "Unauthorized"}', "answered 401: Unauthorized"),
+        (400, f'{{"ok": false, "description": "chat not found by {TOKEN}\\u0000"}}'.encode(), "not found by …"),
+        (400, b'{"ok": false, "description": "bad \\ud800"}', "it answered 400: bad ?"),
+        (400, f'{{"description": "{TOKEN[:9]}\\u0000{TOKEN[9:]}"}}'.encode(), "it answered 400: …"),
+        (500, b"<html>", "it answered 500"),
+        (200, b'{"ok": false}', "it answered 200"),
+        (200, b"[" * 100_000, "it answered 200"),
+        (200, b" " * (1 << 21), "longer than"),
+        (302, b"", "it answered 302"),
     ],
 )
-def test_a_chat_that_cannot_be_told_is_an_alert_of_its_own_until_it_can(telegram, tell, answer, why):
+def test_a_chat_that_cannot_be_told_is_an_alert_of_its_own_until_it_can(telegram, tell, status, body, why):
     alert()
-    telegram.answer = lambda: answer
+    telegram.answer = lambda message: (status, {}, body)
     assert [tell(), tell(hours_later=0.1)] == [0, 0]
     untold = AdminAlert.objects.get(kind=Kind.UNTOLD)
     assert (untold.state, untold.last_seen_at) == ("open", NOW + 0.1 * HOUR)
     assert why in untold.text and TOKEN not in untold.text
-    telegram.answer = lambda: TAKEN
+    telegram.answer = taken
     assert [tell(hours_later=1), tell(hours_later=2)] == [2, 0]
-    assert "watch_jobs could not tell this chat" in telegram.lines[-1]
+    assert "watch_jobs could not tell this chat" in lines(telegram)[-1]
     assert AdminAlert.objects.get(kind=Kind.UNTOLD).state == "resolved"
 
 
@@ -140,7 +107,7 @@ def test_a_chat_that_hangs_or_is_away_is_not_waited_for_and_the_token_stays_here
     caplog.set_level(logging.DEBUG)
     alert()
     release = threading.Event()
-    telegram.answer = lambda: release.wait(5) and TAKEN
+    telegram.answer = lambda message: release.wait(5) and taken(message)
     tell(timeout=0.2)
     release.set()
     assert "takes longer than 0.2 seconds" in AdminAlert.objects.get(kind=Kind.UNTOLD).text
@@ -153,7 +120,7 @@ def test_who_comes_while_another_tells_says_nothing(telegram, tell, colleague):
     alert()
     with colleague.cursor() as cursor:
         cursor.execute(ALONE)
-        assert (tell(), telegram.messages) == (0, [])
+        assert (tell(), telegram.questions) == (0, [])
     colleague.rollback()
     assert tell() == 1
 
@@ -168,13 +135,13 @@ def run(settings, telegram, *options):
 
 def test_the_job_tells_and_a_dry_run_of_it_does_not(telegram, settings):
     alert()
-    assert (run(settings, telegram, "--dry-run")["told"], telegram.messages) == (0, [])
+    assert (run(settings, telegram, "--dry-run")["told"], telegram.questions) == (0, [])
     assert (run(settings, telegram)["told"], run(settings, telegram)["told"]) == (1, 0)
 
 
 def test_no_answer_of_the_chat_makes_the_job_fail(telegram, settings):
     alert()
-    telegram.answer = lambda: (500, b"")
+    telegram.answer = lambda message: (500, {}, b"")
     assert run(settings, telegram)["told"] == 0
     assert JobRun.objects.get(command="watch_jobs").outcome == "done"
 
@@ -192,17 +159,17 @@ def test_who_is_killed_between_the_message_and_the_note_of_it_leaves_it_to_the_n
         alert()
     killed = []
 
-    def kill_the_caller():
+    def kill_the_caller(message):
         killed[0].kill()
-        return TAKEN
+        return taken(message)
 
     telegram.answer = kill_the_caller
     killed.append(manage("watch_jobs", ALERTS_BOT_TOKEN=TOKEN, ALERTS_CHAT="-1001", ALERTS_API_URL=telegram.url))
     _, err = killed[0].communicate(timeout=60)
-    assert (killed[0].returncode, TOKEN in err, len(telegram.messages)) == (-9, False, 1)
-    telegram.answer = lambda: TAKEN
+    assert (killed[0].returncode, TOKEN in err, len(telegram.questions)) == (-9, False, 1)
+    telegram.answer = taken
     deadline = time.monotonic() + 20
     # PostgreSQL notices a moment later that the other is gone.
     while not tell() and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert telegram.lines[0] == telegram.lines[1]
+    assert lines(telegram)[0] == lines(telegram)[1]

@@ -7,7 +7,6 @@ import threading
 import time
 from collections import Counter
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 
 import pytest
@@ -23,71 +22,24 @@ from analytics.readings import Intake
 from analytics.userbot import Refusal, Userbot, sorted_out
 from core.factories import ChannelFactory, ContractorFactory, PublicationFactory
 from core.models import Publication
+from testbed.service import Service
 
 pytestmark = pytest.mark.django_db
 NOW = "2026-01-31T12:00:00Z"
-
-
-class Server:
-    """`answer` makes the status, the headers and the body of a question."""
-
-    def __init__(self):
-        self.questions = []
-        self.headers = []
-        self.answer = self.all_seven
-        self.lock = threading.Lock()
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self):
-                question = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                with server.lock:
-                    server.questions.append(question)
-                    server.headers.append(
-                        {name.title(): value for name, value in self.headers.items()} | {"path": self.path}
-                    )
-                status, headers, body = server.answer(question)
-                try:
-                    self.send_response(status)
-                    for name, value in ({"Content-Length": str(len(body))} | headers).items():
-                        self.send_header(name, value)
-                    self.end_headers()
-                    self.wfile.write(body)
-                except OSError:
-                    pass  # whoever asked has hung up
-
-            def log_message(self, *args):
-                pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.http.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.http.server_port}"
-        self.thread = threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.01})
-        self.thread.start()
-
-    def stop(self):
-        self.http.shutdown()
-        self.thread.join()
-        self.http.server_close()
-
-    def all_seven(self, question):
-        return ok({str(message): 7 for message in question["message_ids"]})
-
-    def asked_of(self, channel):
-        return [question for question in self.questions if question["channel_id"] == channel.tg_chat_id]
 
 
 def ok(views):
     return 200, {}, json.dumps({"ok": True, "views": views}).encode()
 
 
+def all_seven(question):
+    return ok({str(message): 7 for message in question["message_ids"]})
+
+
 @pytest.fixture
 def server():
-    server = Server()
-    yield server
-    server.stop()
+    with Service(all_seven) as server:
+        yield server
 
 
 @pytest.fixture
@@ -117,7 +69,7 @@ def test_the_userbot_is_asked_for_a_hundred_messages_of_a_channel_at_a_time(serv
     assert problems == []
     assert sorted(len(question.pop("message_ids")) for question in server.questions) == [1, 100]
     assert server.questions == 2 * [{"contractor_id": channel.contractor_id, "channel_id": channel.tg_chat_id}]
-    assert {headers["path"] for headers in server.headers} == {"/rooms/get_views"}
+    assert set(server.paths) == {"/rooms/get_views"}
     assert (counts["readings"], Counter(totals())) == (101, {7: 101})
     assert set(ViewsDaily.objects.values_list("views", "read_views")) == {(7, 7)}
 
@@ -217,7 +169,7 @@ def test_a_channel_without_an_answer_of_use_is_named_once_and_the_others_go_on(s
     assert [problem.split(": ", 1)[0] for problem in problems] == [f"channel {dead.tg_chat_id}"]
     assert reason in problems[0]
     # No further attempts.
-    assert len(server.asked_of(dead)) <= 2
+    assert sum(question["channel_id"] == dead.tg_chat_id for question in server.questions) <= 2
     assert Publication.objects.get(channel=alive).views == 7
 
 
@@ -303,7 +255,7 @@ def test_what_was_read_before_it_went_away_is_kept(server, collected):
 
     def answer(question):
         served["all"] += 1
-        return server.all_seven(question) if served["all"] <= 5 else (503, {}, b"")
+        return all_seven(question) if served["all"] <= 5 else (503, {}, b"")
 
     server.answer = answer
     _, problems = collected()
@@ -344,7 +296,7 @@ def test_channels_of_one_contractor_without_a_session_do_not_stop_the_others(ser
         PublicationFactory(channel=channel)
     alive = PublicationFactory()
     server.answer = lambda question: (
-        (503, {}, b"") if question["contractor_id"] == contractor.pk else server.all_seven(question)
+        (503, {}, b"") if question["contractor_id"] == contractor.pk else all_seven(question)
     )
     _, problems = collected()
     alive.refresh_from_db()
@@ -366,7 +318,7 @@ def test_a_password_goes_to_the_server_and_nowhere_else(server):
     with pytest.raises(Refusal) as refused:
         userbot.views(contractor_id=1, channel_id=-1, message_ids=[1])
     assert server.headers[0]["Authorization"] == "Basic YW5uYTpzZSBjcmV0"
-    assert server.headers[0]["path"] == "/bot/rooms/get_views"
+    assert server.paths == ["/bot/rooms/get_views"]
     assert "cret" not in f"{refused.value} {userbot.name}"
 
 

@@ -10,6 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from testbed.console import say
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 MIRROR = "http://deb.debian.org/debian"
@@ -39,10 +41,6 @@ def blocks() -> list[tuple[str, str]]:
     parts = re.split(r"^## (.*)$", (ROOT / "docs/deployment.md").read_text(), flags=re.M)
     told = zip(parts[1::2], parts[2::2], strict=True)
     return [(heading, block) for heading, text in told for block in re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S)]
-
-
-def say(text: str) -> None:
-    print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
 
 
 def run(*command: str | Path, env: dict[str, str] | None = None, text: str | None = None) -> str:

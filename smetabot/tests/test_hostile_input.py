@@ -30,13 +30,13 @@ from adminlog.jobs import JobCommand
 from adminlog.passwords import PasswordCommand
 from adminlog.roles import MANAGER, OWNER, SUPPORT
 from analytics.view_files import COLUMNS, Unreadable, ViewFile
-from bench.documents import write_section
 from smetabot.tests.door import code_of
 from smetabot.tests.hostile import rubbish
-from smetabot.tests.hostile.pages import FORM, Office, form_of, operation_of, place_path
+from smetabot.tests.hostile.pages import FORM, Office, operation_of, place_path, posted
 from smetabot.tests.hostile.rubbish import encoded
 from smetabot.tests.hostile.tally import ANSWERS, ask, heads_of_journal, kind, report
 from smetabot.tests.test_access import PLACES, held, rolled_back
+from testbed.documents import write_section
 
 EXAMPLES = os.environ.get("HOSTILE_EXAMPLES")
 # Where the figures go.
@@ -230,7 +230,7 @@ def test_no_act_breaks_or_is_done_by_half(office):
 
         def send():
             if is_honest:
-                ahead = form_of(office.post(path, form | {"step": "preview"}, who=who)).values
+                ahead = posted(office.post(path, form | {"step": "preview"}, who=who))
                 form["confirmation"] = ahead.get("confirmation", "")
             first = office.post(path, form, who=who)
             if repeated and form["step"] == "confirm":

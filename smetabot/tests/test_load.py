@@ -9,8 +9,8 @@ from load import audit
 from load.browser import LoggedOut
 from load.day import Person, Told
 from load.office import Member
-from load.threads import Errand
 from smetabot.tests import bot
+from testbed.threads import Errand
 
 pytestmark = pytest.mark.django_db
 

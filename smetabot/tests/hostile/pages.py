@@ -11,30 +11,15 @@ from django.http import HttpResponse
 from django.test import Client as Browser
 
 from adminlog.roles import MANAGER, OWNER, SUPPORT
-from adminlog.tests.form import Form
 from adminlog.tests.staff import browser
 from smetabot.tests.door import PASSWORD, knock, member, phone
 from smetabot.tests.hostile.rubbish import encoded
 from smetabot.tests.test_access import ARGUMENTS, PLACES, QUERIES, Place
 from smetabot.tests.test_backoffice import row_of
+from testbed import forms
+from testbed.forms import merged
 
 FORM = "application/x-www-form-urlencoded"
-
-
-class AnyForm(Form):
-    """All forms of a page that are posted, and the names of all that can be filled in, of those that are not too."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.names: set[str] = set()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        super().handle_starttag(tag, attrs)
-        given = dict(attrs)
-        if tag == "form":
-            self.inside = (given.get("method") or "").lower() == "post"
-        elif tag in ("input", "select", "textarea", "button") and given.get("name"):
-            self.names.add(str(given["name"]))
 
 
 @dataclass
@@ -78,9 +63,9 @@ class Office:
         response = self.send("GET", page.path, encoded(QUERIES.get(place.name, {}).items()), who=who)
         if response.status_code != 200 or response.streaming:
             return page
-        form = form_of(response)
-        page.form, page.fields = form.values, sorted(form.names)
-        page.parameters = sorted(parameters_of(response) | form.names)
+        names = forms.Page(response.content.decode()).names
+        page.form, page.fields = posted(response), sorted(names)
+        page.parameters = sorted(parameters_of(response) | names)
         return page
 
     def send(
@@ -110,13 +95,12 @@ class Office:
         return self.send("POST", path, body=encoded(each).encode(), who=who)
 
     def look_ahead(self, page: Page) -> dict[str, str]:
-        return form_of(self.post(page.path, page.form | {"step": "preview"})).values
+        return posted(self.post(page.path, page.form | {"step": "preview"}))
 
 
-def form_of(response: HttpResponse) -> AnyForm:
-    form = AnyForm()
-    form.feed(response.content.decode())
-    return form
+def posted(response: HttpResponse) -> dict[str, str]:
+    """What a browser would send of all forms of a page that are posted."""
+    return merged(form for form in forms.Page(response.content.decode()).forms if form.method == "post")
 
 
 def place_path(place: Place, key: str, **arguments: str) -> str:

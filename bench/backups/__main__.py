@@ -1,0 +1,12 @@
+import os
+import sys
+
+import django
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "smetabot.settings")
+    django.setup()
+
+    from bench.backups.run import main
+
+    sys.exit(main())
