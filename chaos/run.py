@@ -21,11 +21,12 @@ from django.core.management import call_command
 from django.db import connection
 
 from chaos import company, faults
-from chaos.audit import Auditor, Finding, Ledger, read
+from chaos.audit import Auditor, Finding, Ledger
 from chaos.away import away
 from chaos.databases import Worlds, plain
 from chaos.faults import Points, watched
 from chaos.server import Server
+from chaos.snapshot import read
 from chaos.subjects import Act, Job, Subject, acts, cron, jobs
 from chaos.tally import Tally, table
 from chaos.tests.processors import CONTROLS, Anybody, Processor, product
@@ -357,7 +358,7 @@ def main(server: Server) -> int:
                 summary,
                 HOW,
                 table("what was done", tally.by_fault),
-                table("to whom", tally.by_subject),
+                table("to whom", {one.name: tally.by_subject[one.name] for one in everyone}),
                 *[f"The wrong processor `{name}`: caught, {found[0]}." for name, found in caught.items() if found],
                 told.text,
             ]

@@ -7,12 +7,12 @@ from django.db import connection
 
 from adminlog.jobs import JobCommand
 from chaos import faults
-from chaos.audit import read
 from chaos.away import away
 from chaos.databases import plain
 from chaos.faults import Points
 from chaos.run import Chaos
 from chaos.server import Server
+from chaos.snapshot import read
 from chaos.subjects import ACTS, jobs_of, offered
 from chaos.tests.processors import CONTROLS, product
 from chaos.world import fill

@@ -4,7 +4,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 
 from adminlog.jobs import OneLineCommand, one_line, require_migrated_database
-from smetabot.database_roles import MissingRightError, differences, set_up
+from smetabot.role_setup import MissingRightError, differences, set_up
 
 
 class Command(OneLineCommand):
