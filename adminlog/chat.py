@@ -15,6 +15,7 @@ from adminlog import alerts
 from adminlog.calls import LongAnswer, NoAnswer, Server
 from adminlog.models import AdminAlert
 from adminlog.schedule import WATCH
+from smetabot.postgres.text import storable
 
 Kind, State = AdminAlert.Kind, AdminAlert.State
 
@@ -55,8 +56,7 @@ class Chat:
 
     def without_token(self, text: str) -> str:
         """Of what it sent, as much as a database takes."""
-        storable = text.replace("\0", "").encode("utf-8", "replace").decode()
-        return " ".join(storable.replace(self.token, "…").split())
+        return " ".join(storable(text).replace(self.token, "…").split())
 
 
 def said(content: bytes) -> dict[str, object]:

@@ -22,6 +22,7 @@ from adminlog import alerts, logs
 from adminlog.models import JobRun
 from smetabot.postgres.outage import is_away
 from smetabot.postgres.retry import retry_transient
+from smetabot.postgres.text import storable
 
 logger = logging.getLogger(__name__)
 
@@ -55,8 +56,16 @@ def positive(value: str | int) -> int:
     raise argparse.ArgumentTypeError(f"{str(value)!r} is not a whole number from 1 to 1000000")
 
 
+def text(value: str) -> str:
+    """Argument type: what PostgreSQL can look for."""
+    if value == storable(value):
+        return value
+    raise argparse.ArgumentTypeError(f"{value!r} is no text in UTF-8")
+
+
 def one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())
+    """What it says, as the database takes it."""
+    return " ".join(storable(str(error)).split())
 
 
 @dataclass(frozen=True)
@@ -82,6 +91,10 @@ class OneLineCommand(BaseCommand):
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         try:
+            for name, value in options.items():
+                if value == []:
+                    # argparse takes what stands in --now=-- for the end of all options.
+                    raise CommandError(f"argument --{name.replace('_', '-')}: -- is no value", returncode=2)
             return super().execute(*args, **options)
         except CommandError as error:
             # So may the name of a file.
@@ -146,7 +159,7 @@ class JobCommand(OneLineCommand, Generic[ReportT]):
                 raise CommandError(f"{name} failed: {one_line(error)}") from error
             raise
         outcome = JobRun.Outcome.FAILED if report.problems else JobRun.Outcome.DONE
-        self.finish(job_run, outcome=outcome, counts=report.counts, error="\n".join(report.problems) or None)
+        self.finish(job_run, outcome=outcome, counts=report.counts, error=storable("\n".join(report.problems)) or None)
         try:
             try:
                 self.print_report(report, prefix=f"{name} (dry run)" if dry_run else name, as_json=json)

@@ -116,6 +116,7 @@ def test_a_password_that_cannot_be_makes_no_login(type_into, typed, says):
         (["anna", "--role", "superuser", "--tg-user-id", "5"], "invalid choice: 'superuser'"),
         (["anna", "--role", "owner"], "the following arguments are required: --tg-user-id"),
         (["anna", "--role", "owner", "--tg-user-id", "x"], "invalid int value: 'x'"),
+        (["anna\udcff", "--role", "owner", "--tg-user-id", "5"], r"'anna\udcff' is no text in UTF-8"),
     ],
 )
 def test_an_argument_that_is_missing_or_wrong_is_one_line(run, arguments, says):

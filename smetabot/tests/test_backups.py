@@ -264,6 +264,13 @@ def test_nobody_else_may_read_one(tmp_path):
     assert {path.stat().st_mode & 0o077 for path in [tmp_path / "new", place, *place.iterdir()]} == {0}
 
 
+def test_a_folder_whose_name_is_no_text_is_one_line_and_recorded():
+    with pytest.raises(CommandError, match="No such file or directory"):
+        call_command("backup", os.fsdecode(b"/proc/\xff"))
+    [said] = JobRun.objects.values_list("error", flat=True)
+    assert said == "CommandError: /proc/?: No such file or directory; no backup was made"
+
+
 def test_a_full_disk_is_one_line_and_leaves_nothing(lived, tmp_path):
     _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, most))

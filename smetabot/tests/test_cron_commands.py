@@ -135,6 +135,12 @@ def test_a_clock_without_sense_is_refused(job, now):
 
 
 @one_job
+def test_an_argument_that_argparse_takes_for_none_is_refused(job):
+    with pytest.raises(CommandError, match="^argument --now: -- is no value$"):
+        call_command(job, "--now=--")
+
+
+@one_job
 def test_an_unknown_argument_is_refused(refused, job):
     assert "unrecognized arguments: --fast" in refused(job, "--fast")
 

@@ -3,6 +3,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from adminlog import passwords, staff
+from adminlog.jobs import text
 from adminlog.roles import ASCENDING
 
 
@@ -10,7 +11,7 @@ class Command(passwords.PasswordCommand):
     help = "Make a login for a member of staff. Their password is asked for at a terminal, or made up and printed once."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("username")
+        parser.add_argument("username", type=text)
         parser.add_argument(
             "--role", required=True, choices=[role.value for role in ASCENDING], help="what they may do"
         )

@@ -7,6 +7,7 @@ from django.core.management.base import CommandParser
 from django.db import transaction
 
 from adminlog import journal, passwords, staff
+from adminlog.jobs import text
 from adminlog.models import AdminUser
 
 
@@ -14,7 +15,7 @@ class Command(passwords.PasswordCommand):
     help = "Let in again who lost password or phone. A password is asked for at a terminal, or made up and shown once."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("username", help="the name that they log in with")
+        parser.add_argument("username", type=text, help="the name that they log in with")
         parser.add_argument("--keep-password", action="store_true", help="for whoever lost only the phone")
         parser.add_argument("--keep-second-factor", action="store_true", help="for whoever lost only the password")
 

@@ -3,12 +3,13 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from adminlog.jobs import OneLineCommand
 from smetabot.postgres.embedded import Cluster, EmbeddedPostgresError
 
 
-class Command(BaseCommand):
+class Command(OneLineCommand):
     help = "The embedded PostgreSQL of this checkout, used when no DATABASE_URL is set. It starts by itself."
     requires_system_checks = []
 

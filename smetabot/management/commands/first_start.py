@@ -3,15 +3,15 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
-from django.core.management.base import BaseCommand
 from django.db import connection, transaction
 
 from adminlog import staff
+from adminlog.jobs import OneLineCommand
 from adminlog.roles import OWNER
 from core.models import Contractor
 
 
-class Command(BaseCommand):
+class Command(OneLineCommand):
     help = "Give an empty embedded database the demo data and an owner's login; leave any other database alone."
 
     def handle(self, **options: Any) -> None:

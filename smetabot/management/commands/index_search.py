@@ -1,13 +1,14 @@
 from typing import Any
 
-from django.core.management import BaseCommand, CommandError
+from django.core.management import CommandError
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 
+from adminlog.jobs import OneLineCommand
 from smetabot.postgres.indexes import AddTrigramIndex, is_valid, schema_of_trigrams
 
 
-class Command(BaseCommand):
+class Command(OneLineCommand):
     help = (
         "Build the search indexes that migrate left out because the database did not offer pg_trgm. Safe to run twice "
         "and beside writers."

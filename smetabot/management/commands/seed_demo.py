@@ -1,13 +1,13 @@
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
-from adminlog.jobs import positive, require_migrated_database
+from adminlog.jobs import OneLineCommand, positive, require_migrated_database
 from smetabot.demo import seeding
 
 
-class Command(BaseCommand):
+class Command(OneLineCommand):
     help = "Fill an empty database with believable contractors and all that is theirs: everything, or nothing."
 
     def add_arguments(self, parser: CommandParser) -> None:

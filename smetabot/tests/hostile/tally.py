@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from html import unescape
 from typing import Any
+from urllib.parse import unquote
 
 from django.contrib.messages import get_messages
 from django.http import HttpResponse
@@ -122,7 +123,8 @@ def leads_on(response: HttpResponse) -> bool:
     row's history, one without its last slash."""
     location, path = response.headers["Location"], response.wsgi_request.path
     leads = path == reverse("admin:logout") or path.endswith("/history/")
-    moved = location.startswith(path) and location.partition("?")[0] != path
+    place = unquote(location.partition("?")[0])
+    moved = place.startswith(path) and place != path
     return leads or moved or location.startswith(reverse("admin:login")) or "e=1" in location
 
 
