@@ -12,7 +12,11 @@ from django.db import connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import Client
 
+from smetabot.backoffice.apps import load_pages
 from testbed.databases import url
+
+# Tests are made of them when they are collected.
+load_pages()
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from adminlog.tests.form import look_ahead, shown
 from chaos.databases import plain
 from chaos.faults import Broken
 from chaos.world import OWNER, write_readings
+from smetabot.backoffice.apps import load_pages
 
 
 class Subject(Protocol):
@@ -143,6 +144,7 @@ ACTS: dict[tuple[str, str], tuple[str, dict[str, str]]] = {
 def offered() -> Iterator[tuple[tuple[str, str], BaseAdmin, Operation]]:
     """Each act once: the page of a subscription offers those of its contractor, too."""
     seen: set[type[Operation]] = set()
+    load_pages()
     pages = sorted(admin.site._registry.items(), key=lambda page: page[0]._meta.label != "core.Contractor")
     for model, page in pages:
         for operation in page.operations if isinstance(page, BaseAdmin) else ():

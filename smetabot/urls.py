@@ -2,7 +2,10 @@ from django.contrib import admin
 from django.urls import path
 from django.views.generic import RedirectView
 
+from smetabot.backoffice.apps import load_pages
 from smetabot.probes import healthz, readyz
+
+load_pages()
 
 handler400 = "smetabot.outage.without_session"
 handler500 = "smetabot.outage.refuse"

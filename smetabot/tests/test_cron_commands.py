@@ -212,3 +212,17 @@ def test_a_run_that_breaks_off_is_recorded_as_failed(manage, job):
     recorded = JobRun.objects.get()
     assert (recorded.outcome, recorded.finished_at is not None) == ("failed", True)
     assert "does not exist" in recorded.error
+
+
+def test_no_job_loads_a_page_of_the_admin(python):
+    """None that is at fault stands in its way."""
+    load = "; ".join(
+        [
+            "import sys, django",
+            "django.setup()",
+            "from django.core.management import get_commands, load_command_class",
+            f"[load_command_class(get_commands()[job], job) for job in {JOBS}]",
+            "print([name for name in sys.modules if name.endswith('.admin')])",
+        ]
+    )
+    assert python("-c", load, DEBUG="1").stdout == "['django.contrib.admin']\n"
