@@ -139,6 +139,13 @@ def test_a_form_that_names_an_empty_key_is_one_that_names_none(anna):
     assert anna.post(page, shown(anna.get(page)) | {"_to_field": ""}).status_code in (200, 302)
 
 
+def test_a_search_that_finds_nothing_is_told_from_a_table_that_holds_nothing(anna):
+    address = reverse("admin:adminlog_adminalert_changelist")
+    for asked, says in [({}, "Nothing is here yet"), ({"q": "apply_gifts"}, "No results found")]:
+        page = anna.get(address, asked).content.decode()
+        assert (says in page, "Reset filters" in page) == (True, bool(asked))
+
+
 @every_page
 def test_each_filter_works(anna, model):
     row_of(model)
