@@ -77,7 +77,7 @@ public.auth_user                         -       raw*     -       -           - 
 public.auth_user_groups                  -       -        -       -           -         -
 public.auth_user_user_permissions        -       -        -       -           -         -
 public.axes_accessattempt                -       rawd     r*d     -           -         -
-public.axes_accessattemptexpiration      -       rawd     r*d     -           -         -
+public.axes_accessattemptexpiration      -       rawd     -       -           -         -
 public.axes_accessfailurelog             -       r        -       -           -         -
 public.axes_accesslog                    -       r        -       -           -         -
 public.django_admin_log                  -       r        -       -           -         -
@@ -146,7 +146,6 @@ COLUMNS = {
     ("public.django_session", CRON, "r"): "expire_date",
     # Not who it was, from where, and what was typed.
     ("public.axes_accessattempt", CRON, "r"): "id attempt_time",
-    ("public.axes_accessattemptexpiration", CRON, "r"): "access_attempt_id",
     ("admin.admin_alerts", CRON, "w"): ALERT,
     # To check the foreign keys of a month that is attached.
     ("core.channels", PARTITIONS, "r"): "id",
