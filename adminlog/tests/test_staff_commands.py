@@ -20,17 +20,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 PASSWORD = "correct horse battery"
 ANNA = ["anna", "--role", "manager", "--tg-user-id", "5"]
 
-Said = tuple[int, str, str]
-
-
-@pytest.fixture
-def run(manage) -> Callable[..., Said]:
-    def call(*args: str) -> Said:
-        out, err = (process := manage(*args)).communicate(timeout=60)
-        return process.returncode, out, err
-
-    return call
-
 
 @pytest.fixture
 def type_into(manage) -> Callable[..., tuple[int, str]]:
@@ -70,8 +59,8 @@ def opens(password: str) -> bool:
 
 
 @pytest.mark.parametrize("role", ["support", "manager", "owner"])
-def test_a_script_gets_a_password_that_is_printed_once(run, role):
-    code, out, err = run("add_admin", "anna", "--role", role, "--tg-user-id", "5")
+def test_a_script_gets_a_password_that_is_printed_once(typed, role):
+    code, out, err = typed("add_admin", "anna", "--role", role, "--tg-user-id", "5")
 
     assert (code, err) == (0, "")
     (password,) = re.fullmatch(r"Login anna, password (\S+) \(shown only now\)\n", out).groups()
@@ -94,7 +83,7 @@ def test_at_a_terminal_an_empty_password_is_made_up(type_into):
 
 
 @pytest.mark.parametrize(
-    ("typed", "says"),
+    ("lines", "says"),
     [
         ([PASSWORD, "correct horse"], "These are two passwords. Nothing was done."),
         (["password", "password"], "This password is too common."),
@@ -102,8 +91,8 @@ def test_at_a_terminal_an_empty_password_is_made_up(type_into):
     ],
     ids=["mistyped", "too common", "end of file"],
 )
-def test_a_password_that_cannot_be_makes_no_login(type_into, typed, says):
-    code, said = type_into(typed, "add_admin", *ANNA)
+def test_a_password_that_cannot_be_makes_no_login(type_into, lines, says):
+    code, said = type_into(lines, "add_admin", *ANNA)
     assert code == 2
     assert says in said and "Traceback" not in said
     assert not User.objects.exists()
@@ -119,21 +108,39 @@ def test_a_password_that_cannot_be_makes_no_login(type_into, typed, says):
         (["anna\udcff", "--role", "owner", "--tg-user-id", "5"], r"'anna\udcff' is no text in UTF-8"),
     ],
 )
-def test_an_argument_that_is_missing_or_wrong_is_one_line(run, arguments, says):
-    code, out, err = run("add_admin", *arguments)
+def test_an_argument_that_is_missing_or_wrong_is_one_line(typed, arguments, says):
+    code, out, err = typed("add_admin", *arguments)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert says in err
 
 
-def test_who_is_added_or_reset_on_the_command_line_is_so_by_the_system(run):
-    run("add_admin", *ANNA)
-    run("reset_admin", "anna")
+@pytest.mark.parametrize(
+    ("username", "tg_user_id", "says"),
+    [
+        ("anna", "6", "A user with that username already exists."),
+        ("boris", "5", "Staff member with this Telegram id already exists."),
+        ("boris", "99999999999999999999", "is less than or equal to 9223372036854775807"),
+        ("", "6", "This field cannot be blank."),
+        ("b" * 200, "6", "at most 150 characters"),
+    ],
+)
+def test_a_login_that_cannot_be_is_refused_in_one_line(typed, username, tg_user_id, says):
+    typed("add_admin", *ANNA)
+    code, out, err = typed("add_admin", username, "--role", "owner", "--tg-user-id", tg_user_id)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert says in err
+    assert User.objects.count() == 1
+
+
+def test_who_is_added_or_reset_on_the_command_line_is_so_by_the_system(typed):
+    typed("add_admin", *ANNA)
+    typed("reset_admin", "anna")
     acts = AdminAction.objects.order_by("pk").values_list("action", "admin__username")
     assert list(acts) == [("admin_user.added", "system"), ("admin_user.reset", "system")]
 
 
-def test_a_reset_gives_a_new_password_and_says_what_it_did(run, anna):
-    code, out, err = run("reset_admin", "anna")
+def test_a_reset_gives_a_new_password_and_says_what_it_did(typed, anna):
+    code, out, err = typed("reset_admin", "anna")
 
     assert (code, err) == (0, "")
     (password,) = re.findall(r"The new password is (\S+) \(shown only now\)", out)
@@ -150,23 +157,23 @@ def test_a_reset_at_a_terminal_asks_for_the_new_password(type_into, anna):
     assert opens("tr0ubadour & 3")
 
 
-def test_who_lost_only_the_phone_keeps_the_password(run, anna):
-    _, out, _ = run("reset_admin", "anna", "--keep-password")
+def test_who_lost_only_the_phone_keeps_the_password(typed, anna):
+    _, out, _ = typed("reset_admin", "anna", "--keep-password")
     assert "The password stays. The second factor is removed." in out
     assert opens(PASSWORD)
     assert not second_factor.is_set_up_for(anna)
 
 
-def test_who_lost_only_the_password_keeps_the_second_factor(run, anna):
-    _, out, _ = run("reset_admin", "anna", "--keep-second-factor")
+def test_who_lost_only_the_password_keeps_the_second_factor(typed, anna):
+    _, out, _ = typed("reset_admin", "anna", "--keep-second-factor")
     assert "No second factor is removed." in out
     assert not opens(PASSWORD)
     assert second_factor.is_set_up_for(anna)
 
 
-def test_a_reset_says_that_who_is_switched_off_stays_so(run, anna):
+def test_a_reset_says_that_who_is_switched_off_stays_so(typed, anna):
     AdminUser.objects.filter(username="anna").update(is_active=False)
-    _, out, _ = run("reset_admin", "anna")
+    _, out, _ = typed("reset_admin", "anna")
     assert "They stay switched off until an owner switches them on." in out
     assert not AdminUser.objects.get(username="anna").is_active
 
@@ -182,9 +189,9 @@ def test_a_reset_says_that_who_is_switched_off_stays_so(run, anna):
         ("boris", "The login boris belongs to no member of staff."),
     ],
 )
-def test_who_cannot_be_reset_is_refused_in_one_line(run, anna, username, says):
+def test_who_cannot_be_reset_is_refused_in_one_line(typed, anna, username, says):
     User.objects.create_user("boris")
-    code, out, err = run("reset_admin", username)
+    code, out, err = typed("reset_admin", username)
     assert (code, out) == (2, "")
     assert err == f"CommandError: {says}\n"
     assert opens(PASSWORD)
