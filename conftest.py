@@ -18,6 +18,8 @@ from testbed.databases import url
 
 # Tests are made of them when they are collected.
 load_pages()
+# The product takes its time for each, so that guessing does.
+settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture
