@@ -535,7 +535,7 @@ def test_whatever_happens_every_number_agrees_and_nothing_is_lost_or_given_twice
     run_state_machine_as_test(
         histories,
         settings=settings(
-            max_examples=int(examples or 15),
+            max_examples=int(examples or 10),
             stateful_step_count=40,
             derandomize=not examples,
             database=None,

@@ -37,7 +37,6 @@ LOCKED_OUT = ("login.locked_out", None)
 
 @pytest.fixture(autouse=True)
 def quick(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.OTP_TOTP_THROTTLE_FACTOR = 0
 
 

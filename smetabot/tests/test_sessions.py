@@ -21,11 +21,6 @@ pytestmark = pytest.mark.django_db
 NEW = "another horse battery"
 
 
-@pytest.fixture(autouse=True)
-def quick(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 @pytest.fixture
 def login() -> User:
     return member()
