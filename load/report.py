@@ -300,6 +300,9 @@ database has; of events, clients, publications, views, contractors and channels 
 was told are done; `check_data` and `verify_journal` must find nothing. Whatever was asked counts, with those that were
 under way at the end or were given up after a minute. To be asked to try again, because a lock was waited for too long
 (a login or an act waits at most 5 s for its place in the journal), is an error here, too.
+
+Beside the jobs pages have limits of their own. There two processors have no rest, and how long a page waits depends
+most on how fast the machine is that hour: [scaling.md](scaling.md) has the figures of several runs.
 """
 FLAT = """\
 Flat means: after the first third, for what every process learns once, the straight line nearest to the samples of
