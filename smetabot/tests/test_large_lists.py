@@ -124,6 +124,8 @@ def test_a_list_that_takes_too_long_shows_nothing_and_says_so(anna, held, query,
     assert response.status_code == 200
     assert list(response.context["cl"].result_list) == []
     assert [str(message) for message in response.context["messages"]] == [str(told)]
+    page = response.content.decode()
+    assert "That took too long" in page and "Nothing is here yet" not in page
 
 
 def test_parents_that_take_too_long_to_find_are_no_error(anna, held):
