@@ -259,7 +259,7 @@ def odd(*staff: Any) -> list[int]:
 def without_synchronous_mode(cluster: Cluster, folder: Path) -> report.Control:
     """The control: here something must be lost, or else the audit would find nothing at all."""
     say("the control: without synchronous_mode, with a replica that is behind")
-    cluster.make_asynchronous()
+    cluster.let_any_replica_lead()
     ledger = Ledger(folder / "asynchronous")
     bots = new_bots(cluster, ledger)
     pace = quiet(cluster, bots)

@@ -163,7 +163,7 @@ class Cluster:
             timeout=60,
         )
 
-    def make_asynchronous(self) -> None:
+    def let_any_replica_lead(self) -> None:
         # However far a replica is behind, it may lead: else one that lacks a megabyte, as a fast machine writes in two
         # seconds, is left out, and nobody leads.
         asked = {"synchronous_mode": False, "maximum_lag_on_failover": 2**30}
