@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar, Generic, TypeVar
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser, SystemCheckError
 from django.db import DatabaseError, Error, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
@@ -96,8 +96,11 @@ class OneLineCommand(BaseCommand):
                     # argparse takes what stands in --now=-- for the end of all options.
                     raise CommandError(f"argument --{name.replace('_', '-')}: -- is no value", returncode=2)
             return super().execute(*args, **options)
+        except SystemCheckError:
+            # Several findings with their hints, for a person at a terminal.
+            raise
         except CommandError as error:
-            # So may the name of a file.
+            # The name of a file may hold a line feed, or bytes that are no UTF-8.
             error.args = (one_line(error),)
             raise
 
