@@ -3,9 +3,10 @@ import sys
 
 from chaos.server import Server
 from chaos.userbot import answer
-from testbed.service import Service
+from testbed.console import HinderedError
+from testbed.stranger import Stranger
 
-with Server() as server, Service(answer) as userbot:
+with Server() as server, Stranger(answer) as userbot:
     os.environ |= {
         "DJANGO_SETTINGS_MODULE": "smetabot.settings",
         "DATABASE_URL": server.url("smetabot"),
@@ -22,5 +23,9 @@ with Server() as server, Service(answer) as userbot:
 
     from chaos.run import main
 
-    status = main(server)
+    try:
+        status = main(server)
+    except HinderedError as error:
+        print(error, file=sys.stderr)
+        status = 2
 sys.exit(status)

@@ -36,10 +36,13 @@ def unhindered() -> psycopg.Connection[Any]:
     return opened
 
 
-def make(name: str, *, template: str = "template1", is_large: bool = False) -> None:
+def make(name: str, *, template: str | None = None, is_large: bool = False) -> None:
     """Anew, as a copy of the template, from which everybody else is thrown out. A large one is not written twice."""
     drop(name)
     with plain("postgres") as desk:
+        if template is None:
+            desk.execute(f'CREATE DATABASE "{name}"')
+            return
         # An autovacuum would stand in the way for a moment, too.
         desk.execute(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"

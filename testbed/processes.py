@@ -19,10 +19,11 @@ SECRET_KEY = secrets.token_urlsafe(50)
 
 
 def production(url: str, **more: str) -> dict[str, str]:
-    """The environment of a process that works on this database, with nothing of ours but the way to programs. What is
-    not set has production's default, such as that all need a second factor."""
+    """The environment of a process that works on this database, with nothing of ours but where programs and scratch
+    files are and how many workers serve. What is not set has production's default, such as that all need a second
+    factor."""
     return {
-        "PATH": os.environ["PATH"],
+        **{name: os.environ[name] for name in ("PATH", "TMPDIR", "WEB_CONCURRENCY") if name in os.environ},
         "DATABASE_URL": url,
         "DEBUG": "0",
         "SECRET_KEY": SECRET_KEY,

@@ -14,7 +14,7 @@ from django.db import transaction
 from adminlog.chat import ALONE, Chat, bring_up_to_date
 from adminlog.factories import AdminAlertFactory
 from adminlog.models import AdminAlert, JobRun
-from testbed.service import Service
+from testbed.stranger import Stranger
 
 pytestmark = pytest.mark.django_db
 NOW = dt.datetime(2026, 3, 4, 18, 6, tzinfo=dt.UTC)
@@ -29,7 +29,7 @@ def taken(message):
 
 @pytest.fixture
 def telegram():
-    with Service(taken) as telegram:
+    with Stranger(taken) as telegram:
         yield telegram
 
 

@@ -22,7 +22,7 @@ from analytics.readings import Intake
 from analytics.userbot import Refusal, Userbot, sorted_out
 from core.factories import ChannelFactory, ContractorFactory, PublicationFactory
 from core.models import Publication
-from testbed.service import Service
+from testbed.stranger import Stranger
 
 pytestmark = pytest.mark.django_db
 NOW = "2026-01-31T12:00:00Z"
@@ -38,7 +38,7 @@ def all_seven(question):
 
 @pytest.fixture
 def server():
-    with Service(all_seven) as server:
+    with Stranger(all_seven) as server:
         yield server
 
 

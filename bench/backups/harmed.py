@@ -175,7 +175,6 @@ def killed(source: str, target: str, place: Path, scratch: Path, restoring: floa
     yield "backup onto a full disk", "one line, and nothing is left"
     number = 0
     for moment in MOMENTS:
-        connection.close()
         make(target)
         if kill(start(target, "restore", place), after=moment * restoring, source=target):
             number += 1
