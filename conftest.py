@@ -16,10 +16,10 @@ import manage as program
 from smetabot.backoffice.apps import load_pages
 from testbed.databases import url
 
-# Tests are made of them when they are collected.
+# Tests are parametrized by the admin's registry when they are collected.
 load_pages()
-# The product takes its time for each, so that guessing does.
-settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# The product's is slow on purpose; it stays known for what a process of its own has hashed.
+settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher", *settings.PASSWORD_HASHERS]
 
 
 @pytest.fixture
@@ -64,7 +64,9 @@ def manage(test_database_url: str) -> Iterator[Callable[..., "subprocess.Popen[s
 
 @pytest.fixture
 def typed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str, str]]:
-    """The same in this process, which is sooner done: exit code, and what it says on stdout and stderr."""
+    """Runs `manage.py …` in this process, which is sooner done: exit code, and what it says on stdout and stderr."""
+    # Else the handlers of the whole run would be bound to this test's stderr.
+    monkeypatch.setattr("django.utils.log.configure_logging", lambda *args: None)
 
     def run(*args: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["manage.py", *args])
@@ -72,7 +74,7 @@ def typed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
         try:
             program.main()
         except SystemExit as end:
-            code = int(end.code or 0)
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
         return code, *capsys.readouterr()
 
     return run

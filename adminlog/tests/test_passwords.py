@@ -1,6 +1,7 @@
 """What may be a password, and what is kept of it."""
 
 import pytest
+from django.conf import global_settings
 from django.contrib.auth.hashers import PBKDF2PasswordHasher, identify_hasher, make_password
 from django.contrib.auth.models import User
 from django.contrib.auth.password_validation import CommonPasswordValidator, validate_password
@@ -30,7 +31,9 @@ def test_a_password_counts_as_it_was_typed_and_may_be_long():
         assert not login.check_password(password[:64]) or len(password) <= 64
 
 
-def test_a_password_is_kept_as_the_current_django_would():
+def test_a_password_is_kept_as_the_current_django_would(settings):
+    settings.PASSWORD_HASHERS = global_settings.PASSWORD_HASHERS
+    assert "PASSWORD_HASHERS" not in (settings.BASE_DIR / "smetabot" / "settings.py").read_text()
     kept = make_password("correct horse battery")
     assert identify_hasher(kept).algorithm == "pbkdf2_sha256"
     assert int(kept.split("$")[1]) == PBKDF2PasswordHasher.iterations >= 600_000
