@@ -31,7 +31,7 @@ from adminlog.roles import MANAGER, OWNER, SUPPORT
 from analytics.view_files import COLUMNS, Unreadable, ViewFile
 from smetabot.tests.door import code_of
 from smetabot.tests.hostile import rubbish
-from smetabot.tests.hostile.pages import FORM, Office, operation_of, place_path, posted
+from smetabot.tests.hostile.pages import FORM, Office, cookie, operation_of, place_path, posted
 from smetabot.tests.hostile.rubbish import encoded
 from smetabot.tests.hostile.tally import ANSWERS, ask, heads_of_journal, kind, report
 from smetabot.tests.test_access import PLACES, held, rolled_back
@@ -258,20 +258,19 @@ def test_no_forged_or_used_token_opens_anything(office):
         word = data.draw(tokens)
         if what == "csrf":
             page = data.draw(st.sampled_from([page for page in office.pages if page.fields]))
-            cookie = data.draw(st.just("") | tokens.map(as_cookie))
-            if cookie == word:
+            token = data.draw(st.just("") | tokens.map(as_cookie))
+            if token == word:
                 # Whoever can set a cookie here is no other site.
                 return
             door.cookies.clear()
-            door.cookies["sessionid"] = office.sessions[OWNER]
-            door.cookies["csrftoken"] = cookie
+            sent = cookie({"sessionid": office.sessions[OWNER], "csrftoken": token})
             form = encoded((page.form | {"csrfmiddlewaretoken": word}).items()).encode()
-            response = ask(counted, lambda: door.generic("POST", page.path, form, FORM))
+            response = ask(counted, lambda: door.generic("POST", page.path, form, FORM, **sent))
             assert response.status_code in (400, 403)
         elif what == "session":
             page = data.draw(st.sampled_from(office.pages))
-            cookie = {"sessionid": as_cookie(word)}
-            response = ask(counted, lambda: office.send("GET", page.path, who="stranger", cookies=cookie))
+            forged = {"sessionid": as_cookie(word)}
+            response = ask(counted, lambda: office.send("GET", page.path, who="stranger", cookies=forged))
             assert response.status_code != 200 or page.who != OWNER or not page.place.name.startswith("admin:")
         elif what == "code":
             code = data.draw(st.sampled_from(spent) | tokens | st.integers(0, 999999).map("{:06}".format))

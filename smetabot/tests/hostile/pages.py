@@ -81,12 +81,10 @@ class Office:
         **headers: Any,
     ) -> HttpResponse:
         self.browser.cookies.clear()
-        if session := self.sessions[who]:
-            self.browser.cookies[settings.SESSION_COOKIE_NAME] = session
-        for name, value in (cookies or {}).items():
-            self.browser.cookies[name] = value
+        session = self.sessions[who]
+        sent = ({settings.SESSION_COOKIE_NAME: session} if session else {}) | (cookies or {})
         address = f"{path}?{query}" if query else path
-        return self.browser.generic(method, address, body, content_type, **headers)
+        return self.browser.generic(method, address, body, content_type, **cookie(sent) | headers)
 
     def post(self, path: str, form: Any, *, who: str = OWNER) -> HttpResponse:
         """Of a list of values each is sent by that name."""
@@ -96,6 +94,11 @@ class Office:
 
     def look_ahead(self, page: Page) -> dict[str, str]:
         return posted(self.post(page.path, page.form | {"step": "preview"}))
+
+
+def cookie(sent: dict[str, str]) -> dict[str, str]:
+    """As it comes in: newer Pythons' own cookies refuse to hold what is no good one."""
+    return {"HTTP_COOKIE": "; ".join(f"{name}={value}" for name, value in sent.items())} if sent else {}
 
 
 def posted(response: HttpResponse) -> dict[str, str]:
