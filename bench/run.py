@@ -4,7 +4,6 @@ Exit 0 when all is within the limits, 1 when something is not, 2 when it could n
 """
 
 import argparse
-import sys
 import time
 import warnings
 
@@ -30,7 +29,7 @@ from bench.rounds import Timings
 from bench.sizes import SIZES, Size, up_to
 from bench.table import MISSED, Line
 from testbed import machine
-from testbed.console import HinderedError, say
+from testbed.console import HinderedError, give_up, say
 
 JOBS = {
     "gifts": gifts,
@@ -64,8 +63,7 @@ def main() -> int:
     try:
         return bench(SIZES[asked.size], asked.only)
     except (HinderedError, CommandError, django.db.Error, psycopg.Error) as error:
-        print(" ".join(str(error).split()), file=sys.stderr)
-        return 2
+        return give_up(error)
 
 
 def bench(size: Size, only: list[str]) -> int:

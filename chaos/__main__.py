@@ -3,7 +3,7 @@ import sys
 
 from chaos.server import Server
 from chaos.userbot import answer
-from testbed.console import HinderedError
+from testbed.console import HinderedError, give_up
 from testbed.stranger import Stranger
 
 with Server() as server, Stranger(answer) as userbot:
@@ -26,6 +26,5 @@ with Server() as server, Stranger(answer) as userbot:
     try:
         status = main(server)
     except HinderedError as error:
-        print(error, file=sys.stderr)
-        status = 2
+        status = give_up(error)
 sys.exit(status)

@@ -27,7 +27,7 @@ from cluster.servers import PACKAGES, Cluster
 from cluster.staff import LOGIN, Giver, Reader, ask, log_in
 from cluster.watch import Watched, all_good_since
 from load.browser import Browser
-from testbed.console import HinderedError, say
+from testbed.console import HinderedError, give_up, say
 from testbed.documents import write_section
 from testbed.processes import BASE, gunicorn, until
 
@@ -61,8 +61,7 @@ def main() -> int:
         print(" ".join(str(error).split()), file=sys.stderr)
         return 1
     except (HinderedError, psycopg.Error, urllib3.exceptions.HTTPError, RuntimeError, AssertionError, OSError) as error:
-        print(" ".join(str(error).split()) or type(error).__name__, file=sys.stderr)
-        return 2
+        return give_up(error)
     outcome.seconds = time.monotonic() - start
     told = report.text(outcome, f"make cluster-test ROUNDS={asked.rounds} SEED={asked.seed}", machine())
     print(told)

@@ -30,7 +30,7 @@ from load.office import hire, hourly, run_job, served
 from load.report import Found, Phase
 from load.watch import Used, Watch, used
 from testbed import machine
-from testbed.console import HinderedError, say
+from testbed.console import HinderedError, give_up, say
 from testbed.threads import Errand
 
 EVENTS_A_SECOND = 200
@@ -71,8 +71,7 @@ def main() -> int:
     try:
         return load(kind, size, course)
     except (HinderedError, CommandError, django.db.Error, psycopg.Error) as error:
-        print(" ".join(str(error).split()), file=sys.stderr)
-        return 2
+        return give_up(error)
     except KeyboardInterrupt:
         print("Interrupted: nothing is left of it.", file=sys.stderr)
         return 130

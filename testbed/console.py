@@ -1,5 +1,6 @@
 """What whoever started it is told."""
 
+import sys
 import time
 
 
@@ -9,3 +10,9 @@ class HinderedError(Exception):
 
 def say(text: str) -> None:
     print(f"{time.strftime('%H:%M:%S')}  {text}", flush=True)
+
+
+def give_up(error: BaseException) -> int:
+    """Says why in one line. Returns the exit code of what could not be tried."""
+    print(" ".join(str(error).split()) or type(error).__name__, file=sys.stderr)
+    return 2

@@ -1,12 +1,3 @@
-import os
-import sys
+from testbed.start import start
 
-import django
-
-if __name__ == "__main__":
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "smetabot.settings")
-    django.setup()
-
-    from bench.backups.run import main
-
-    sys.exit(main())
+start("bench.backups.run")

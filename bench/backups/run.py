@@ -23,7 +23,7 @@ from bench.sizes import SIZES, Size
 from smetabot.backups import BackupError
 from smetabot.postgres import programs
 from testbed import machine
-from testbed.console import HinderedError, say
+from testbed.console import HinderedError, give_up, say
 from testbed.databases import drop, plain
 from testbed.documents import write_section
 
@@ -40,8 +40,7 @@ def main() -> int:
         print(f"LOST: {error}", file=sys.stderr)
         return 1
     except (HinderedError, CommandError, BackupError, programs.ProgramError, Error, psycopg.Error, OSError) as error:
-        print(" ".join(str(error).split()), file=sys.stderr)
-        return 2
+        return give_up(error)
     return 0
 
 
