@@ -17,7 +17,6 @@ from smetabot.tests.hostile.rubbish import encoded
 from smetabot.tests.test_access import ARGUMENTS, PLACES, QUERIES, Place
 from smetabot.tests.test_backoffice import row_of
 from testbed import forms
-from testbed.forms import merged
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -63,9 +62,9 @@ class Office:
         response = self.send("GET", page.path, encoded(QUERIES.get(place.name, {}).items()), who=who)
         if response.status_code != 200 or response.streaming:
             return page
-        names = forms.Page(response.content.decode()).names
-        page.form, page.fields = posted(response), sorted(names)
-        page.parameters = sorted(parameters_of(response) | names)
+        shown = forms.Page(response.content.decode())
+        page.form, page.fields = posted_of(shown), sorted(shown.names)
+        page.parameters = sorted(parameters_of(response) | shown.names)
         return page
 
     def send(
@@ -103,7 +102,11 @@ def cookie(sent: dict[str, str]) -> dict[str, str]:
 
 def posted(response: HttpResponse) -> dict[str, str]:
     """What a browser would send of all forms of a page that are posted."""
-    return merged(form for form in forms.Page(response.content.decode()).forms if form.method == "post")
+    return posted_of(forms.Page(response.content.decode()))
+
+
+def posted_of(page: forms.Page) -> dict[str, str]:
+    return forms.merged(form for form in page.forms if form.method == "post")
 
 
 def place_path(place: Place, key: str, **arguments: str) -> str:
